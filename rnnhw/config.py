@@ -1,0 +1,92 @@
+"""What a user may choose, by question: which numbers, how parallel, which board."""
+
+from dataclasses import dataclass, field, fields
+
+from .errors import RnnhwError
+from .fixed import FixedFormat
+
+
+def _within(name, value, low, high):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)
+                              or not low <= value <= high):
+        raise RnnhwError(f"{name} must be a whole number within {low}..{high}, not {value!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Choices of the user; ``None`` lets the compiler choose.
+
+    Parameters
+    ----------
+    weight_bits : int, 2..18
+    activation_bits : int, 2..18
+        Width of operands (inputs and the copies of h that meet a weight).
+    state_bits : int, 8..18
+        Width of h as state and output, and of gates.
+    cell_bits : int, 8..18, or None for state_bits
+        Width of an LSTM's c.
+    activation_error : float or None
+        Worst error of tanh's table over every input code; None: 2**-10 up to 8 activation bits,
+        else 2**-12.
+    formats : dict
+        Formats fixed by the user, ``{"0.c": "16/9", "x": "8/4"}``: layer index and tensor name.
+    lanes : int or None
+        Upper limit of array lanes (one multiplier each).
+    vector_lanes : int or None
+        Number of slices T, each with one vector lane.
+    max_multipliers : int or None
+        Upper limit over all multipliers.
+    board : str or None
+        Board whose limits hold.
+    seed : int
+        Seed of whatever is drawn at random.
+    """
+
+    weight_bits: int = 8
+    activation_bits: int = 8
+    state_bits: int = 16
+    cell_bits: int | None = None
+    activation_error: float | None = None
+    activation_kind: str = "pwl"
+    formats: dict = field(default_factory=dict)
+    lanes: int | None = None
+    vector_lanes: int | None = None
+    max_multipliers: int | None = None
+    fast_inner_product: bool | None = None
+    block_size: int | None = None
+    spectrum_bits: int | None = None
+    board: str | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        _within("weight_bits", self.weight_bits, 2, 18)
+        _within("activation_bits", self.activation_bits, 2, 18)
+        _within("state_bits", self.state_bits, 8, 18)
+        _within("cell_bits", self.cell_bits, 8, 18)
+        _within("lanes", self.lanes, 1, 4096)
+        _within("vector_lanes", self.vector_lanes, 1, 64)
+        _within("max_multipliers", self.max_multipliers, 2, 8192)
+        _within("seed", self.seed, 0, 2**63 - 1)
+        if self.activation_error is not None and not 2**-12 <= self.activation_error <= 2**-6:
+            raise RnnhwError("activation_error must be within 2**-12..2**-6 "
+                             f"({2**-12:.6f}..{2**-6:.6f}), not {self.activation_error!r}.")
+        if self.activation_kind != "pwl":
+            raise RnnhwError(f"activation_kind {self.activation_kind!r} is not built yet; "
+                             "'pwl' (piecewise linear) is.")
+        if self.fast_inner_product:
+            raise RnnhwError("fast_inner_product is not built yet; leave it out for plain lanes.")
+        if self.block_size is not None or self.spectrum_bits is not None:
+            raise RnnhwError("block_size and spectrum_bits (block-circulant layers) are not built "
+                             "yet; leave them out.")
+        parsed = {key: FixedFormat.parse(value) for key, value in dict(self.formats).items()}
+        object.__setattr__(self, "formats", parsed)
+
+    @classmethod
+    def from_dict(cls, table):
+        """Config from plain keys, as read from TOML; unknown keys are refused by name."""
+        known = [f.name for f in fields(cls)]
+        for key in table:
+            if key not in known:
+                raise RnnhwError(f"[config] has the unknown key {key!r}; known are "
+                                 f"{', '.join(known)}.")
+        return cls(**table)

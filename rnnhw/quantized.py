@@ -1,0 +1,82 @@
+"""A network in integers: what the quantiser makes, the golden model runs and the compiler places."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .fixed import FixedFormat
+from .model import Linear, Model, Recurrent
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedLayer:
+    """One layer in integers.
+
+    Parameters
+    ----------
+    layer : Recurrent or Linear
+        The float layer it was made from (cell, sizes, activation).
+    weight_ih, weight_hh : int64 arrays in the float layer's shape and gate order
+        ``weight_hh`` is None for a Linear layer, whose matrix is ``weight_ih``.
+    bias : dict of int64 (units,) arrays at ``acc_frac``
+        One per drained sum: ``i f g o`` (lstm), ``r z nx nh`` (gru), ``r z n`` (gru_reset_before),
+        ``y`` (linear). ``nx`` is ``W_ih x + b_ih`` of the candidate, ``nh`` its ``W_hh h + b_hh``.
+    formats : dict of FixedFormat
+        By tensor: ``weight_ih weight_hh pre gate h`` and ``c`` (lstm), ``pre_nx pre_nh s d`` (gru),
+        ``pre_n d q`` (gru_reset_before), ``y`` (linear). See docs/numerics.md.
+    acc_frac : int
+        Fraction bits of the accumulator: weight frac_bits + operand frac_bits + operand shift, the
+        same for every operand of the layer.
+    """
+
+    layer: Recurrent | Linear
+    weight_ih: np.ndarray
+    weight_hh: np.ndarray | None
+    bias: dict
+    formats: dict
+    acc_frac: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QuantizedModel:
+    """A model in integers.
+
+    Operand segments are named ``x`` (the input), ``{i}.h`` (layer i's hidden state), ``{i}.q`` (r*h of
+    a GRU with reset before) and ``{i}.y`` (a Linear layer that another layer follows).
+
+    Parameters
+    ----------
+    model : Model
+    layers : tuple of QuantizedLayer
+    operands : dict of FixedFormat
+        Format of each operand segment, ``activation_bits`` wide, before its shift.
+    shifts : dict of int >= 0
+        Bits by which a segment's operands are stored left-shifted, so that all products of a layer
+        have one scale.
+    activation : rnnhw.activation.Table
+        The tanh table, also sigmoid's.
+    report : dict
+        JSON-ready account of the quantisation.
+    """
+
+    model: Model
+    layers: tuple
+    operands: dict
+    shifts: dict
+    activation: object
+    report: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def input_format(self) -> FixedFormat:
+        return self.operands["x"]
+
+    @property
+    def output_format(self) -> FixedFormat:
+        last = self.layers[-1]
+        return last.formats["y" if last.layer.kind == "linear" else "h"]
+
+    @property
+    def has_tanh(self):
+        """Whether any layer needs the activation table."""
+        return any(layer.layer.kind != "linear" or layer.layer.activation in ("sigmoid", "tanh")
+                   for layer in self.layers)
