@@ -29,7 +29,7 @@ class Op:
     """One element-wise instruction, ``dst = fn(a)`` or ``dst = a*b + c`` (``b``, ``c`` optional).
 
     A name with a prime is the value of the previous step; a name of a drained sum is taken from the
-    drain. ``fmt`` names the format of the result. ``subtract`` makes it ``a*b - c``.
+    drain. Put the youngest value at ``b`` or ``c``, which are read late. ``fmt`` names the format of the result. ``subtract`` makes it ``a*b - c``.
     """
 
     dst: str
@@ -61,10 +61,10 @@ CELLS = {
              Op("g", "g", fn="tanh"),
              Op("f", "f", fn="sigmoid"),
              Op("o", "o", fn="sigmoid"),
-             Op("p", "g", "i"),
+             Op("p", "i", "g"),
              Op("c", "c'", "f", "p", fmt="c"),
              Op("t", "c", fn="tanh"),
-             Op("h", "t", "o", fmt="h")),
+             Op("h", "o", "t", fmt="h")),
         output="h", operands=("h",)),
     "gru": Cell(
         products=(Product(("nx",), (2,), ("x",), "pre_nx"),
@@ -76,7 +76,7 @@ CELLS = {
              Op("s", "nh", "r", "nx", fmt="s"),
              Op("n", "s", fn="tanh"),
              Op("d", "h'", "", "n", subtract=True, fmt="d"),
-             Op("h", "d", "z", "n", fmt="h")),
+             Op("h", "z", "d", "n", fmt="h")),
         output="h", operands=("h",)),
     "gru_reset_before": Cell(
         products=(Product(("r",), (0,), ("x", "h"), "pre"),
@@ -87,7 +87,7 @@ CELLS = {
              Op("z", "z", fn="sigmoid"),
              Op("n", "n", fn="tanh"),
              Op("d", "h'", "", "n", subtract=True, fmt="d"),
-             Op("h", "d", "z", "n", fmt="h")),
+             Op("h", "z", "d", "n", fmt="h")),
         output="h", operands=("h", "q")),
     "linear": Cell(
         products=(Product(("y",), (0,), ("x",), "pre"),),

@@ -1,0 +1,65 @@
+"""The narrowing of numbers, as expressions, and small helpers that every part shares."""
+
+from amaranth.hdl import Const, Mux, Signal, signed
+from amaranth.lib import data
+from amaranth.lib.memory import Memory
+
+
+def choose(select, options):
+    """``options[select]`` as nested multiplexers; a single option costs nothing."""
+    value = options[0]
+    for i, option in enumerate(options[1:], 1):
+        value = Mux(select == i, option, value)
+    return value
+
+
+def limits(width):
+    """Smallest and largest code of a signed ``width``-bit number."""
+    return Const(-(1 << (width - 1)), signed(width)), Const((1 << (width - 1)) - 1, signed(width))
+
+
+def saturate(m, value, width, name):
+    """``value`` clamped to ``width`` bits, and whether it had to be: ``(result, clipped)``."""
+    low, high = limits(width)
+    result = Signal(signed(width), name=name)
+    clipped = Signal(name=f"{name}_clipped")
+    m.d.comb += [
+        clipped.eq((value > high) | (value < low)),
+        result.eq(Mux(value > high, high, Mux(value < low, low, value))),
+    ]
+    return result, clipped
+
+
+def delay(m, signal, cycles, name):
+    """``signal`` as it was ``cycles`` cycles ago; zero before that."""
+    for i in range(cycles):
+        late = Signal(signal.shape(), name=f"{name}_{i + 1}")
+        m.d.sync += late.eq(signal)
+        signal = late
+    return signal
+
+
+def width_for(value):
+    """Bits of an unsigned field that holds ``value``, at least one."""
+    return max(1, int(value).bit_length())
+
+
+def rom(m, name, rows, style="auto"):
+    """A synchronous read-only table of records; returns its read port, whose data has the fields.
+
+    ``rows`` is a list of dicts of non-negative ints with equal keys. Latency one cycle.
+    """
+    layout = data.StructLayout({key: width_for(max(row[key] for row in rows)) for key in rows[0]})
+    rows = rows + [{key: 0 for key in rows[0]}] * (len(rows) == 1)
+    attrs = {} if style == "auto" else {"rom_style": style}
+    memory = Memory(shape=layout, depth=len(rows), init=rows, attrs=attrs)
+    m.submodules[name] = memory
+    return memory.read_port()
+
+
+def ram(m, name, shape, depth):
+    """A memory with one write and one synchronous read port: ``(write, read)``; a word is never read
+    in the cycle that writes it."""
+    memory = Memory(shape=shape, depth=max(2, depth), init=[])
+    m.submodules[name] = memory
+    return memory.write_port(), memory.read_port()

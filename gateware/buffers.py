@@ -1,0 +1,180 @@
+"""The step buffers at the core's two ends: input elements in, output elements out."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from rnnhw.program import X_BUFFERS, Y_BUFFERS
+
+from .arith import ram
+
+
+def x_layout(width):
+    """Payload of an input word: one element and the flags of its step."""
+    return data.StructLayout({"data": signed(width), "first": 1, "last": 1})
+
+
+def y_layout(width):
+    """Payload of an output word: one element, ``last`` on the last one of a step."""
+    return data.StructLayout({"data": signed(width), "last": 1})
+
+
+class InputBuffer(wiring.Component):
+    """Two steps of input: one being filled while the array reads the other.
+
+    An element is accepted each cycle while a buffer is free and is stored shifted left by ``shift``
+    bits. A step is counted in ``whole`` the cycle after its last element; ``start`` takes the oldest
+    whole step, whose flags are ``first`` and ``last``; ``release`` frees it two cycles later. The
+    first step after reset acts as ``first``. Read latency 1 cycle.
+
+    Parameters
+    ----------
+    size : elements of a step
+    width, shift : bits of an element, bits it is shifted left
+
+    Members
+    -------
+    x : In(stream of x_layout(width))
+    whole : Out(1), a whole step waits
+    first, last : Out(1), its flags
+    start, release : In(1)
+    parity : In(1), index : In, the element to read; operand : Out(signed(width + shift))
+    """
+
+    def __init__(self, *, size, width, shift):
+        self.size, self.width, self.shift = size, width, shift
+        super().__init__({
+            "x": In(stream.Signature(x_layout(width))),
+            "whole": Out(1), "first": Out(1), "last": Out(1),
+            "start": In(1), "release": In(1),
+            "parity": In(1), "index": In(max(1, ceil_log2(size))),
+            "operand": Out(signed(width + shift)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        write, read = ram(m, "words", signed(self.width + self.shift),
+                          X_BUFFERS << ceil_log2(self.size))
+        index_bits = ceil_log2(self.size)
+        index = Signal(max(1, index_bits))
+        filling = Signal()
+        used = Signal(range(X_BUFFERS + 1))
+        waiting = Signal(range(X_BUFFERS + 1))
+        fresh = Signal(init=1)
+        flags = Array(Signal(2, name=f"flags{i}") for i in range(X_BUFFERS))
+        oldest = Signal()
+        releasing = Signal()
+        done = Signal()
+        begin = Signal()
+
+        m.d.comb += [
+            self.x.ready.eq((index != 0) | (used != X_BUFFERS)),
+            write.en.eq(self.x.valid & self.x.ready),
+            write.addr.eq(Cat(index[:index_bits], filling)),
+            write.data.eq(self.x.payload.data << self.shift),
+            begin.eq(write.en & (index == 0)),
+            done.eq(write.en & (index == self.size - 1)),
+            read.addr.eq(Cat(self.index[:index_bits], self.parity)),
+            self.operand.eq(read.data),
+            self.whole.eq(waiting != 0),
+            Cat(self.first, self.last).eq(flags[oldest]),
+        ]
+        m.d.sync += [
+            releasing.eq(self.release),
+            used.eq(used + begin - releasing),
+            waiting.eq(waiting + done - self.start),
+        ]
+        with m.If(begin):
+            m.d.sync += flags[filling].eq(Cat(self.x.payload.first | fresh, self.x.payload.last))
+            m.d.sync += fresh.eq(0)
+        with m.If(write.en):
+            m.d.sync += index.eq(Mux(done, 0, index + 1))
+        with m.If(done):
+            m.d.sync += filling.eq(~filling)
+        with m.If(self.start):
+            m.d.sync += oldest.eq(~oldest)
+        return m
+
+
+class OutputBuffer(wiring.Component):
+    """Two steps of output, filled a word of ``slices`` elements at a time, sent an element a cycle.
+
+    Words of a step must be written in order; each leaves as soon as the cycle after next.
+    ``free`` says that a further step may start (``start``) that will give an output.
+
+    Parameters
+    ----------
+    size : elements of a step
+    width : bits of an element
+    slices : elements written at once
+
+    Members
+    -------
+    start : In(1); free : Out(1)
+    write : In(1), with address ``word`` and ``elements``
+    y : Out(stream of y_layout(width))
+    """
+
+    def __init__(self, *, size, width, slices):
+        self.size, self.width, self.slices = size, width, slices
+        self.words = -(-size // slices)
+        super().__init__({
+            "start": In(1), "free": Out(1),
+            "write": In(1), "word": In(max(1, ceil_log2(self.words))),
+            "elements": In(signed(width)).array(slices),
+            "y": Out(stream.Signature(y_layout(width))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        word_bits = ceil_log2(self.words)
+        filling, sending = Signal(), Signal()
+        under_way = Signal(range(Y_BUFFERS + 1))
+        written = Signal(range(Y_BUFFERS * self.words + 1))
+        word = Signal(max(1, word_bits))
+        bank = Signal(range(self.slices))
+        element = Signal(range(self.size))
+        fetch, fetched_last = Signal(), Signal()
+        fetched_bank = Signal.like(bank)
+        at_end, bank_end, step_done = Signal(), Signal(), Signal()
+        banks = []
+        for s in range(self.slices):
+            write, read = ram(m, f"words{s}", signed(self.width), Y_BUFFERS << word_bits)
+            banks.append(read)
+            m.d.comb += [
+                write.en.eq(self.write),
+                write.addr.eq(Cat(self.word[:word_bits], filling)),
+                write.data.eq(self.elements[s]),
+                read.addr.eq(Cat(word[:word_bits], sending)),
+                read.en.eq(fetch),
+            ]
+        m.d.comb += [
+            self.free.eq(under_way != Y_BUFFERS),
+            fetch.eq((written != 0) & (~self.y.valid | self.y.ready)),
+            at_end.eq(element == self.size - 1),
+            bank_end.eq(at_end | (bank == self.slices - 1)),
+            step_done.eq(self.y.valid & self.y.ready & self.y.payload.last),
+            self.y.payload.data.eq(Array(read.data for read in banks)[fetched_bank]),
+            self.y.payload.last.eq(fetched_last),
+        ]
+        m.d.sync += [
+            written.eq(written + self.write - (fetch & bank_end)),
+            under_way.eq(under_way + self.start - step_done),
+        ]
+        with m.If(self.write & (self.word == self.words - 1)):
+            m.d.sync += filling.eq(~filling)
+        with m.If(self.y.ready):
+            m.d.sync += self.y.valid.eq(0)
+        with m.If(fetch):
+            m.d.sync += [
+                self.y.valid.eq(1),
+                fetched_bank.eq(bank),
+                fetched_last.eq(at_end),
+                element.eq(Mux(at_end, 0, element + 1)),
+                bank.eq(Mux(bank_end, 0, bank + 1)),
+                word.eq(Mux(at_end, 0, Mux(bank_end, word + 1, word))),
+            ]
+            with m.If(at_end):
+                m.d.sync += sending.eq(~sending)
+        return m

@@ -1,0 +1,145 @@
+"""The vector lane of a slice: ``a*b + c``, activations by table, state memory, operand copies."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rnnhw.activation import INTERCEPT_FRAC
+from rnnhw.program import ONE_FRAC
+
+from .arith import choose, delay, ram, rom, saturate
+from .rows import FUNCTIONS
+
+
+class VectorLane(wiring.Component):
+    """One element a cycle of ``saturate((a*b +- (c << align)) >> shift, half up) + half``.
+
+    Operand a is a drained word or state; b is state or one, c state or nothing; for tanh and sigmoid
+    b and c are slope and intercept of a's segment, addressed by the top bits of ``a ^ sign``. Cycles
+    behind the decision: 1 address a, 3 operand a and addresses b, c, 5 multiplier inputs, 6 product,
+    7 sum, 8 shifted, 9 result (written to state and sent), 10 operand copy.
+
+    Parameters
+    ----------
+    program : rnnhw.program.Program
+        Of which constants, table and sizes are used.
+    issue : layout of the issue record
+    table_style : "auto", "block" or "logic", where the activation table is kept
+
+    Members
+    -------
+    issue : In
+    push, pushed : In, a word from the drain
+    result : Out(signed(word_bits)), 9 cycles behind the decision
+    copy : Out(signed(operand_width)), 10 cycles behind the decision
+    clipped : Out(1), a number was saturated
+    """
+
+    def __init__(self, program, issue, table_style="auto"):
+        self.p, self.table_style = program, table_style
+        super().__init__({
+            "issue": In(issue), "push": In(1), "pushed": In(signed(program.word_bits)),
+            "result": Out(signed(program.word_bits)),
+            "copy": Out(signed(program.operand_width)), "clipped": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        p, issue = self.p, self.issue
+        bits = p.word_bits
+        word = signed(bits)
+
+        def late(name, cycles):
+            return delay(m, issue[name], cycles, name)
+
+        fill, drained = ram(m, "drained", word, p.fifo_depth)
+        filling = Signal(range(p.fifo_depth))
+        m.d.comb += [fill.en.eq(self.push), fill.addr.eq(filling), fill.data.eq(self.pushed),
+                     drained.addr.eq(issue.word)]
+        with m.If(self.push):
+            m.d.sync += filling.eq(filling + 1)
+
+        state = {}
+        for letter, cycles in (("a", 0), ("b", 2), ("c", 2)):
+            if any(getattr(row, letter) >= 0 for row in p.rows):
+                write, read = ram(m, f"state_{letter}", word, p.state_words)
+                m.d.comb += [read.addr.eq(late(letter, cycles)), write.en.eq(late("store", 8)),
+                             write.addr.eq(late("dst", 8)), write.data.eq(self.result)]
+                state[letter] = Mux(late(f"zero_{letter}", cycles + 1), 0, read.data)
+            else:
+                state[letter] = Const(0, word)
+
+        a = Signal(word)
+        m.d.sync += a.eq(Mux(late("drain", 1), drained.data, state["a"]))
+        factor = Signal(signed(max(bits, ONE_FRAC + 2)))
+        addend = Signal(signed(max(bits, INTERCEPT_FRAC + 1) + 1))
+        one = Const(1 << ONE_FRAC, factor.shape())
+        b = Mux(late("one", 3), one, state["b"])
+        c = Mux(late("has_c", 3), Mux(late("subtract", 3), -state["c"], state["c"]), 0)
+        if p.table is None:
+            m.d.sync += [factor.eq(b), addend.eq(c)]
+        else:
+            slope, intercept = self._look_up(m, a, late("index", 2))
+            is_table = late("fn", 3) != FUNCTIONS.index("mac")
+            m.d.sync += [factor.eq(Mux(is_table, slope, b)),
+                         addend.eq(Mux(is_table, intercept, c))]
+        multiplicand = delay(m, a, 2, "multiplicand")
+        product = Signal(signed(bits + len(factor)))
+        aligned = Signal(signed(len(addend) + max(p.aligns)))
+        total = Signal(signed(max(len(product), len(aligned)) + 1))
+        m.d.sync += [
+            product.eq(multiplicand * factor),
+            aligned.eq(choose(late("align", 4), [addend << align for align in p.aligns])),
+            total.eq(product + aligned),
+        ]
+        # One bit below the result's LSB is kept, so that adding it is rounding half up.
+        shifted = Signal(signed(len(total) + 1 - min(out.shift for out in p.outs)))
+        out6, out7 = late("out", 6), late("out", 7)
+        m.d.sync += shifted.eq(choose(out6, [Cat(0, total).as_signed() >> out.shift
+                                             for out in p.outs]))
+        rounded = Signal(signed(len(shifted) + 1))
+        m.d.comb += rounded.eq(((shifted + 1) >> 1)
+                               + choose(out7, [Const(out.half, signed(bits + 1))
+                                               for out in p.outs]))
+        widths = list(dict.fromkeys(out.width for out in p.outs))
+        options = [saturate(m, rounded, width, f"result_{width}") for width in widths]
+        of_out = [options[widths.index(out.width)] for out in p.outs]
+        negative = late("relu", 7) & (rounded < 0)
+        m.d.sync += self.result.eq(Mux(negative, 0, choose(out7, [r for r, _ in of_out])))
+        clip = late("valid", 7) & ~negative & choose(out7, [flag for _, flag in of_out])
+
+        if p.copies:
+            self._copy(m, late("copy", 8), late("copied", 8), clip)
+        else:
+            m.d.sync += self.clipped.eq(clip)
+        return m
+
+    def _look_up(self, m, a, index):
+        """Slope, and intercept with the sign of ``a``, two cycles behind it."""
+        table = self.p.table
+        read = rom(m, "activation",
+                   [{"slope": int(s), "intercept": int(c)}
+                    for s, c in zip(table.slopes, table.intercepts)], self.table_style)
+        last = len(table.slopes) - 1
+        addresses = []
+        for shift in self.p.indices:
+            widened = a << -shift if shift < 0 else a
+            folded = Mux(a < 0, ~widened, widened)[:len(widened) - 1]
+            segment = folded >> max(0, shift)
+            addresses.append(Mux(segment > last, last, segment))
+        m.d.comb += read.addr.eq(choose(index, addresses))
+        negative = delay(m, a < 0, 1, "negative")
+        intercept = read.data.intercept
+        return read.data.slope, Mux(negative, -intercept, intercept)
+
+    def _copy(self, m, copy, copied, clip):
+        """The result requantised to an operand and shifted left, one cycle behind it."""
+        values, flags = [], []
+        for i, kind in enumerate(self.p.copies):
+            half = (1 << kind.shift) >> 1
+            rounded = Signal(signed(self.p.word_bits + 1), name=f"copy_rounded{i}")
+            m.d.comb += rounded.eq((self.result + half) >> kind.shift)
+            value, flag = saturate(m, rounded, kind.width, f"copy_value{i}")
+            values.append(value << kind.left)
+            flags.append(flag)
+        m.d.sync += [self.copy.eq(choose(copy, values)),
+                     self.clipped.eq(clip | (copied & choose(copy, flags)))]

@@ -1,0 +1,284 @@
+"""From a quantised model to the engine's program: row blocks, vector rows, memory contents."""
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from .cells import CELLS
+from .errors import RnnhwError
+from .placement import gaps, place
+from .program import ONE_FRAC, Copy, Out, Program, RangeRow, Segment, VectorRow
+
+
+class Pool:
+    """Distinct constants of one kind, numbered in order of first use."""
+
+    def __init__(self):
+        self.items = {}
+
+    def __call__(self, item):
+        return self.items.setdefault(item, len(self.items))
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+@dataclass(frozen=True)
+class Value:
+    """An element-wise value for one group of units: layer, name, first word, words."""
+
+    layer: int
+    name: str
+    first: int
+    words: int
+
+
+def lower(quantized, lanes, slices):
+    """The program of ``quantized`` on ``lanes`` array lanes in ``slices`` slices.
+
+    A row block drains ``k * ceil(units/T)`` words a slice, gate by gate; unit u lives in slice
+    ``u mod T``; the blocks of a cell run group of units by group of units, and each vector row
+    follows the block that completes its operands.
+
+    Raises
+    ------
+    RnnhwError
+        If ``lanes`` is no multiple of ``slices``, or too few for one unit of the widest block.
+    """
+    if lanes % slices:
+        raise RnnhwError(f"lanes must be a multiple of the {slices} vector lanes, not {lanes}.")
+    need = max(len(p.sums) for q in quantized.layers for p in CELLS[q.layer.kind].products)
+    if lanes < need * slices:
+        raise RnnhwError(f"{lanes} lanes in {slices} slices are too few for this model; "
+                         f"{need * slices} are the least, or choose fewer vector_lanes.")
+    return _Lowering(quantized, lanes, slices).program()
+
+
+class _Lowering:
+    """State of one lowering; ``program`` gives its result."""
+
+    def __init__(self, quantized, lanes, slices):
+        self.q = quantized
+        self.P, self.T = lanes, slices
+        self.drains, self.outs, self.copies, self.aligns, self.indices = (Pool() for _ in range(5))
+        self.ranges, self.rows, self.reads, self.writes = [], [], [], []
+        self.weights, self.biases = [], []
+        self.acc_bound = 0
+        self.segments = self._segments()
+        self.by_name = {s.name: i for i, s in enumerate(self.segments)}
+
+    def _segments(self):
+        found, base = [], 0
+        last = len(self.q.layers) - 1
+        for i, q in enumerate(self.q.layers):
+            for name in CELLS[q.layer.kind].operands:
+                if q.layer.kind == "linear" and i == last:
+                    continue
+                words = ceil(q.layer.output_size / self.T)
+                found.append(Segment(f"{i}.{name}", base, q.layer.output_size, words,
+                                     self.q.model.on_last[i]))
+                base += words
+        return tuple(found)
+
+    def program(self):
+        for i in range(len(self.q.layers)):
+            self._layer(i)
+        state_words, addresses = place(self.reads, self.writes)
+        rows = [self._addressed(k, row, addresses) for k, row in enumerate(self.rows)]
+        waits = gaps(rows, self.reads, self.writes)
+        rows = [replace(row, gap=gap) for row, gap in zip(rows, waits)]
+        q, model = self.q, self.q.model
+        words = [q.formats[f].width for q in self.q.layers for f in q.formats
+                 if not f.startswith("weight")]
+        operand_widths = [q.operands[s.name].width + q.shifts[s.name] for s in self.segments]
+        last = len(q.layers) - 1
+        return Program(
+            name=model.name, input_size=model.input_size, output_size=model.output_size,
+            last_step=model.last_step, lanes=self.P, slices=self.T,
+            x_format=q.operands["x"], x_shift=q.shifts["x"], y_format=q.output_format,
+            segments=self.segments, operand_words=sum(s.words for s in self.segments),
+            operand_width=max(operand_widths, default=1),
+            ranges=tuple(self.ranges), rows=tuple(rows),
+            weights=np.concatenate(self.weights),
+            weight_bits=max(q.layers[i].formats[w].width for i in range(last + 1)
+                            for w in ("weight_ih", "weight_hh") if w in q.layers[i].formats),
+            biases=np.concatenate(self.biases), acc_width=int(self.acc_bound).bit_length() + 1,
+            drains=tuple(self.drains), outs=tuple(self.outs), copies=tuple(self.copies),
+            aligns=tuple(self.aligns), indices=tuple(self.indices),
+            state_words=state_words, word_bits=max(words),
+            table=q.activation if any(r.fn != "mac" for r in rows) else None,
+            macs_per_step=sum(layer.weight_ih.size + (0 if layer.weight_hh is None
+                                                      else layer.weight_hh.size)
+                              for layer in q.layers))
+
+    def _layer(self, i):
+        """Row blocks of layer ``i`` and the vector rows that follow each."""
+        cell, size = CELLS[self.q.layers[i].layer.kind], self.q.layers[i].layer.output_size
+        units = [self.T * (self.P // self.T // len(p.sums)) for p in cell.products]
+        whole = any("q" in p.operands for p in cell.products)
+        group = size if whole else max(units)
+        for g0 in range(0, size, group):
+            g1 = min(size, g0 + group)
+            emitted = set()
+            for product, step in zip(cell.products, units):
+                for u0 in range(g0, g1, step):
+                    u1 = min(g1, u0 + step)
+                    self._block(i, product, u0, u1)
+                    self._follow(i, cell, product, (g0, g1), (u0, u1), emitted)
+
+    def _operands(self, i, product):
+        """Operand runs of a block, oldest first: input, own last state, fresh outputs."""
+        found = []
+        for name in product.operands:
+            if name == "x" and i == 0:
+                found.append((0, "weight_ih", self.q.model.input_size, "x", {}))
+                continue
+            own = name != "x"
+            key = f"{i}.{name}" if own else self._output_segment(i - 1)
+            segment = self.segments[self.by_name[key]]
+            fresh = name != "h"
+            age = 1 if not fresh else 3 if own else 2
+            found.append((age, "weight_hh" if own else "weight_ih", segment.length, key,
+                          {"need": segment.words if fresh else 0, "previous": not fresh}))
+        return sorted(found, key=lambda run: run[0])
+
+    def _output_segment(self, i):
+        return f"{i}.{CELLS[self.q.layers[i].layer.kind].output}"
+
+    def _block(self, i, product, u0, u1):
+        q = self.q.layers[i]
+        size = q.layer.output_size
+        words = ceil((u1 - u0) / self.T)
+        pre = q.formats[product.pre]
+        shift = q.acc_frac - pre.frac_bits
+        half = (1 << shift) >> 1
+        lane, row, bias, name = [], [], [], []
+        for k, (total, gate) in enumerate(zip(product.sums, product.gates)):
+            for u in range(u0, u1):
+                position, s = k * words + (u - u0) // self.T, (u - u0) % self.T
+                lane.append(position * self.T + s)
+                row.append(gate * size + u)
+                bias.append(int(q.bias[total][u]) + half)
+                name.append(total)
+        lane, row = np.array(lane), np.array(row)
+        bound = np.abs(np.array(bias, dtype=np.int64))
+        runs = self._operands(i, product)
+        for position, (_, weight, count, key, fields) in enumerate(runs):
+            matrix = getattr(q, weight)[row]
+            contents = np.zeros((count, self.P), np.int64)
+            contents[:, lane] = matrix.T
+            self.weights.append(contents)
+            operand = self.q.operands[key]
+            bound = bound + np.abs(matrix).sum(axis=1) * (1 << (operand.width - 1
+                                                               + self.q.shifts[key]))
+            segment = self.by_name.get(key, -1)
+            end = position == len(runs) - 1
+            tail = dict(end_block=True, words=words * len(product.sums),
+                        bias=sum(len(b) for b in self.biases),
+                        drain=self.drains((shift, pre.width))) if end else {}
+            self.ranges.append(RangeRow(
+                segment=segment, base=self.segments[segment].base if segment >= 0 else 0,
+                count=count, start_block=position == 0, on_last=self.q.model.on_last[i],
+                **fields, **tail))
+        self.acc_bound = max(self.acc_bound, int(bound.max()))
+        contents = np.zeros(words * len(product.sums) * self.T, np.int64)
+        contents[lane] = bias
+        self.biases.append(contents.reshape(-1, self.T))
+
+    def _follow(self, i, cell, product, group, units, emitted):
+        """Vector rows that the block over ``units`` makes possible, drained ones first."""
+        drained = {}
+        seen = set()
+        for op in cell.ops:
+            if op.a not in seen and any(op.a in p.sums for p in cell.products):
+                drained[op.dst] = op.a
+            seen.add(op.dst)
+        for total in product.sums:
+            op = next(op for op in cell.ops if drained.get(op.dst) == total)
+            self._row(i, op, product, group, units)
+            emitted.update((op.dst, u) for u in range(*units))
+        for op in cell.ops:
+            if op.dst in drained:
+                continue
+            needs = [name for name in (op.a, op.b, op.c) if name and not name.endswith("'")]
+            ready = [u for u in range(*group) if (op.dst, u) not in emitted
+                     and all((name, u) in emitted for name in needs)]
+            if ready:
+                self._row(i, op, None, group, (ready[0], ready[-1] + 1))
+                emitted.update((op.dst, u) for u in ready)
+
+    def _row(self, i, op, product, group, units):
+        """One vector row of ``op`` over ``units``; ``product`` given: its operand a is drained."""
+        q = self.q.layers[i]
+        cell = CELLS[q.layer.kind]
+        count = ceil((units[1] - units[0]) / self.T)
+        fn = op.fn if op.fn != "activation" else q.layer.activation
+        relu, fn = fn == "relu", "mac" if fn in ("none", "relu") else fn
+        reads = {}
+        fracs = {"a": q.formats[product.pre].frac_bits} if product else {}
+        for letter, name in (("a", "" if product else op.a), ("b", op.b), ("c", op.c)):
+            if name:
+                plain = name.rstrip("'")
+                reads[letter] = (self._value(i, plain, group), units[0] // self.T, name != plain)
+                fracs[letter] = q.formats[_format_of(cell, plain)].frac_bits
+        out = q.formats[op.fmt]
+        fields = self._arithmetic(fn, fracs, out)
+        fields |= dict(old="".join(k for k in "abc" if k in reads and reads[k][2]),
+                       subtract=op.subtract, relu=relu, drain=product is not None,
+                       on_last=self.q.model.on_last[i])
+        key = f"{i}.{op.dst}"
+        if op.dst in cell.operands and key in self.by_name:
+            operand, segment = self.q.operands[key], self.segments[self.by_name[key]]
+            fields |= dict(segment=self.by_name[key], operand=segment.base + units[0] // self.T,
+                           copy=self.copies(Copy(out.frac_bits - operand.frac_bits, operand.width,
+                                                 self.q.shifts[key])))
+        if op.dst == cell.output and i == len(self.q.layers) - 1:
+            fields["y"] = units[0] // self.T
+        read_later = any(op.dst == name.rstrip("'") for other in cell.ops
+                         for name in (other.a, other.b, other.c) if other is not op or "'" in name)
+        self.rows.append(VectorRow(fn=fn, count=count, **fields))
+        self.reads.append(reads)
+        self.writes.append((self._value(i, op.dst, group), units[0] // self.T)
+                           if read_later else None)
+
+    def _arithmetic(self, fn, fracs, out):
+        """Constants of a row from the fraction bits of its operands and its result."""
+        if fn == "mac":
+            product = fracs["a"] + fracs.get("b", ONE_FRAC)
+            align = product - fracs["c"] if "c" in fracs else 0
+            half = 0
+            index = 0
+        else:
+            sigmoid = fn == "sigmoid"
+            product = fracs["a"] + ONE_FRAC + 2 * sigmoid
+            align = fracs["a"] - 2 + sigmoid
+            half = 1 << (out.frac_bits - 1) if sigmoid else 0
+            index = self.indices(fracs["a"] + sigmoid - self.q.activation.segment_bits)
+        shift = product - out.frac_bits
+        if shift < 0 or align < 0:
+            raise ValueError(f"a vector row would need a shift of {shift} and {align} bits")
+        return dict(out=self.outs(Out(shift, out.width, half)), align=self.aligns(align),
+                    index=index)
+
+    def _value(self, i, name, group):
+        """The value ``name`` of a layer: of the whole layer where a step reads the one before."""
+        cell = CELLS[self.q.layers[i].layer.kind]
+        kept = any(f"{name}'" in (op.a, op.b, op.c) for op in cell.ops)
+        first, last = (0, self.q.layers[i].layer.output_size) if kept else group
+        first //= self.T
+        return Value(i, name + "'" * kept, first, ceil(last / self.T) - first)
+
+    def _addressed(self, k, row, addresses):
+        """``row`` with state addresses in place of values."""
+        fields = {letter: addresses[value] + word - value.first
+                  for letter, (value, word, _) in self.reads[k].items()}
+        if self.writes[k]:
+            value, word = self.writes[k]
+            fields["dst"] = addresses[value] + word - value.first
+        return replace(row, **fields)
+
+
+def _format_of(cell, name):
+    """Name of the format that a cell's value is kept in."""
+    return next(op.fmt for op in cell.ops if op.dst == name)

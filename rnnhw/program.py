@@ -1,0 +1,254 @@
+"""The engine's program: tables, memory contents and constants that turn the core into one network.
+
+The compiler writes it, the schedule model times it, the gateware is generated from it. One step
+replays both tables: :class:`RangeRow` feeds the array, :class:`VectorRow` the vector lanes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+from .fixed import FixedFormat
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Fixed pipeline distances of the core, in cycles; gateware and schedule model share them.
+
+    Parameters
+    ----------
+    array : from the decision to issue an operand to the final accumulator
+    drain : from the final accumulator to the decision that may take its first word off the drain
+    vector_a : from a vector decision to one that reads its result as operand a
+    vector_bc : the same, as operand b or c, whose addresses are delayed
+    operand : from a vector decision to the array decision that may read its result
+    output : from a vector decision to the transfer of its result as an output word
+    start : from a step's start to the first decision
+    """
+
+    array: int = 6
+    drain: int = 3
+    vector_a: int = 9
+    vector_bc: int = 7
+    operand: int = 10
+    output: int = 11
+    start: int = 1
+
+
+LATENCIES = Latencies()
+X_BUFFERS = 2      # steps of input that may wait or be in use
+Y_BUFFERS = 2      # steps of output that may be under way
+TOKENS = 4         # steps the array may be ahead of the vector lanes
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A range of operand memory, one word of ``slices`` elements after another.
+
+    ``words`` are counted per step by a ready counter that starts one step ahead, so that the state
+    before the first step counts as written.
+    """
+
+    name: str
+    base: int
+    length: int
+    words: int
+    on_last: bool
+
+
+@dataclass(frozen=True)
+class RangeRow:
+    """A run of operands that the array multiplies, one element a cycle.
+
+    Parameters
+    ----------
+    segment : index of the segment, or -1 for the input ``x``
+    base : first word in operand memory
+    count : elements
+    need : words of the segment that must be written before its word 0 may be read
+    previous : the elements are those of the previous step
+    end_block : last run of its row block; the four fields below then hold
+    words : words drained per slice
+    bias : address of the first bias word
+    drain : index into ``Program.drains``
+    """
+
+    segment: int
+    base: int
+    count: int
+    need: int = 0
+    previous: bool = False
+    start_block: bool = False
+    end_block: bool = False
+    words: int = 0
+    bias: int = 0
+    drain: int = 0
+    on_last: bool = False
+
+
+@dataclass(frozen=True)
+class VectorRow:
+    """One vector instruction: ``count`` elements, one a cycle in every slice.
+
+    ``result = saturate(round(a*b +- (c << align)) >> shift) + half``; with a table ``fn``, ``b`` and
+    ``c`` are its slope and intercept. Addresses are of the slice's state memory, -1 where unused.
+
+    Parameters
+    ----------
+    fn : "mac", "tanh" or "sigmoid"
+    drain : operand a is the drained word
+    a, b, c : addresses; ``b == -1`` of a mac multiplies by ``2**ONE_FRAC``
+    old : which of "abc" are of the previous step and read zero in a sequence's first step
+    dst : address of the result in state memory
+    out, align, index : indices into ``Program.outs``, ``aligns`` and ``indices``
+    segment, operand, copy : segment, first word and index into ``Program.copies`` of the operand copy
+    y : first word of the output buffer
+    gap : cycles to wait behind the row before
+    """
+
+    fn: str
+    count: int
+    drain: bool = False
+    a: int = -1
+    b: int = -1
+    c: int = -1
+    old: str = ""
+    subtract: bool = False
+    relu: bool = False
+    dst: int = -1
+    out: int = 0
+    align: int = 0
+    index: int = 0
+    segment: int = -1
+    operand: int = -1
+    copy: int = 0
+    y: int = -1
+    gap: int = 0
+    on_last: bool = False
+
+
+ONE_FRAC = 14      # a factor of one in the vector lane is 2**14
+
+
+@dataclass(frozen=True)
+class Out:
+    """How a vector result is narrowed: shift, width, and half of one where sigmoid needs it."""
+
+    shift: int
+    width: int
+    half: int = 0
+
+
+@dataclass(frozen=True)
+class Copy:
+    """How a result becomes an operand: requantised by ``shift`` to ``width``, stored shifted left."""
+
+    shift: int
+    width: int
+    left: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Program:
+    """Everything the core is generated from.
+
+    Parameters
+    ----------
+    lanes, slices : P and T; ``lanes`` is a multiple of ``slices``
+    segments, ranges, rows : tuples of Segment, RangeRow, VectorRow
+    weights : list of weight words, each a tuple of ``lanes`` ints, in the order the array reads them
+    biases : list of bias words, each a tuple of ``slices`` ints, with half an LSB of rounding added
+    drains : tuple of (shift, width) of the drain's requantize
+    outs, copies : tuples of Out and Copy
+    aligns, indices : tuples of left shifts of c, and of shifts from operand to table address
+    table : rnnhw.activation.Table or None where no row needs one
+    """
+
+    name: str
+    input_size: int
+    output_size: int
+    last_step: bool
+    lanes: int
+    slices: int
+    x_format: FixedFormat
+    x_shift: int
+    y_format: FixedFormat
+    segments: tuple
+    operand_words: int
+    operand_width: int
+    ranges: tuple
+    rows: tuple
+    weights: list
+    weight_bits: int
+    biases: list
+    acc_width: int
+    drains: tuple
+    outs: tuple
+    copies: tuple
+    aligns: tuple
+    indices: tuple
+    state_words: int
+    word_bits: int
+    table: object
+    macs_per_step: int
+
+    @property
+    def x_width(self):
+        """Bits of an input word."""
+        return self.x_format.width
+
+    @property
+    def y_width(self):
+        """Bits of an output word."""
+        return self.y_format.width
+
+    @property
+    def chain(self):
+        """Words of a slice's drain chain, P/T."""
+        return self.lanes // self.slices
+
+    @property
+    def y_words(self):
+        """Words of ``slices`` elements of one step's output."""
+        return ceil(self.output_size / self.slices)
+
+    @cached_property
+    def fifo_depth(self):
+        """Words of the FIFO behind the requantiser: a power of two that holds two row blocks."""
+        words = max(row.words for row in self.ranges)
+        return 1 << max(2, (2 * words - 1).bit_length())
+
+    @property
+    def array_multipliers(self):
+        """Multipliers of the array, one a lane."""
+        return self.lanes
+
+    @property
+    def total_multipliers(self):
+        """Multipliers of the whole core: the array's and one a vector lane."""
+        return self.lanes + self.slices
+
+    @property
+    def memories(self):
+        """``(name, depth, width)`` of every memory, one entry a copy."""
+        found = [("weights", len(self.weights), self.lanes * self.weight_bits),
+                 ("biases", len(self.biases), self.slices * self.acc_width),
+                 ("x", X_BUFFERS << bits(self.input_size - 1), self.x_width + self.x_shift)]
+        for s in range(self.slices):
+            if self.segments:
+                found.append((f"operands{s}", 2 << bits(self.operand_words - 1),
+                              self.operand_width))
+            found.append((f"drain{s}", self.fifo_depth, self.word_bits))
+            found += [(f"state{s}{operand}", self.state_words, self.word_bits)
+                      for operand in "abc" if self.state_words]
+            if self.table is not None:
+                found.append((f"activation{s}", len(self.table.slopes), 31))
+            found.append((f"y{s}", Y_BUFFERS << bits(self.y_words - 1), self.y_width))
+        found.append(("ranges", len(self.ranges), 0))
+        found.append(("rows", len(self.rows), 0))
+        return found
+
+
+def bits(value):
+    """Bits that hold the unsigned ``value``."""
+    return max(0, int(value).bit_length())
