@@ -1,11 +1,11 @@
 """The multiply-accumulate array with its drain: from operands to requantised pre-activations."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .arith import choose, delay, rom, saturate
+from .arith import choose, delay, saturate
 
 
 class MacArray(wiring.Component):
@@ -91,9 +91,11 @@ class Drain(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        mask = (1 << self.acc_width) - 1
-        read = rom(m, "biases", [{f"s{s}": int(b) & mask for s, b in enumerate(word)}
-                                 for word in self.biases])
+        depth = max(2, len(self.biases))
+        memory = Memory(shape=data.ArrayLayout(signed(self.acc_width), self.slices), depth=depth,
+                        init=[[int(bias) for bias in word] for word in self.biases])
+        m.submodules.biases = memory
+        read = memory.read_port()
         block = delay(m, self.block, 5, "block")
         left = Signal.like(block.words, name="left")
         kind = Signal.like(block.drain, name="kind")
@@ -122,7 +124,7 @@ class Drain(wiring.Component):
                         m.d.sync += chain[p].eq(chain[p + 1])
             total = Signal(signed(self.acc_width), name=f"total{s}")
             shifted = Signal(signed(self.acc_width), name=f"shifted{s}")
-            m.d.sync += total.eq(chain[0] + read.data[f"s{s}"].as_signed())
+            m.d.sync += total.eq(chain[0] + read.data[s])
             m.d.sync += shifted.eq(choose(kind2, [total >> shift for shift, _ in self.drains]))
             widths = list(dict.fromkeys(width for _, width in self.drains))
             options = [saturate(m, shifted, width, f"word{s}_{width}") for width in widths]

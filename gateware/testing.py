@@ -54,8 +54,8 @@ def run_core(program, steps, *, words, gap=0.0, stall=0.0, seed=0, timeout=200_0
     async def take(ctx):
         while len(result.words) < words:
             ctx.set(core.y.ready, not (stall and chance_out.random() < stall))
-            valid, ready, word = await ctx.tick().sample(core.y.valid, core.y.ready,
-                                                         core.y.payload)
+            _, _, valid, ready, word = await ctx.tick().sample(core.y.valid, core.y.ready,
+                                                               core.y.payload)
             if valid and ready:
                 result.words.append((word.data, word.last))
                 result.y_cycles.append(clock[0])

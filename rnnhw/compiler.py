@@ -282,3 +282,10 @@ class _Lowering:
 def _format_of(cell, name):
     """Name of the format that a cell's value is kept in."""
     return next(op.fmt for op in cell.ops if op.dst == name)
+
+
+def choose(quantized, config, limits=None):
+    """The program that :func:`rnnhw.choose.choose` finds best under the limits."""
+    from .choose import choose as best
+
+    return best(quantized, config, limits)

@@ -1,0 +1,104 @@
+"""The committed list of configurations on which gateware, golden model and cycle model must agree.
+
+Cells, stacks, sizes that do not divide, lanes, slices, widths, last step and every step; the tests run
+all of them in Amaranth's simulator and every third in cocotb, the benchmark prints them.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnhw.compiler import lower
+from rnnhw.config import Config
+from rnnhw.model import GATES, Linear, Model, Recurrent
+from rnnhw.quantize import quantize
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, its numbers and its parallelism.
+
+    ``layers`` are ``(kind, size)`` or ``(kind, size, activation)``, ``kind`` being lstm, gru,
+    gru_reset_before or linear; ``lengths`` the sequences that are run one after another.
+    """
+
+    name: str
+    inputs: int
+    layers: tuple
+    lanes: int
+    slices: int
+    lengths: tuple = (4, 1, 3)
+    last_step: bool = False
+    config: dict = field(default_factory=dict)
+
+    def model(self, seed=0):
+        """The float model, its weights random and all different."""
+        rng = np.random.default_rng(seed)
+        size, layers = self.inputs, []
+        for kind, units, *activation in self.layers:
+            bound = 2 / np.sqrt(units + size)
+            if kind == "linear":
+                layers.append(Linear(weight=rng.uniform(-bound, bound, (units, size)),
+                                     bias=rng.uniform(-0.5, 0.5, units),
+                                     activation=activation[0] if activation else "none"))
+            else:
+                cell = kind.removesuffix("_reset_before")
+                rows = len(GATES[cell]) * units
+                layers.append(Recurrent(
+                    cell=cell, reset_after=kind == cell,
+                    weight_ih=rng.uniform(-bound, bound, (rows, size)),
+                    weight_hh=rng.uniform(-bound, bound, (rows, units)),
+                    bias_ih=rng.uniform(-0.5, 0.5, rows), bias_hh=rng.uniform(-0.5, 0.5, rows)))
+            size = units
+        return Model(layers=layers, last_step=self.last_step, name=self.name)
+
+    def design(self, seed=0):
+        """``(quantized, program)`` of the case."""
+        rng = np.random.default_rng(seed + 1)
+        config = Config(seed=seed, **self.config)
+        calibration = rng.normal(size=(4, 12, self.inputs))
+        quantized = quantize(self.model(seed), config, calibration)
+        return quantized, lower(quantized, self.lanes, self.slices)
+
+    def stimulus(self, quantized, seed=0):
+        """Input codes ``(sequences, steps, inputs)``: random, with the extremes of the format."""
+        rng = np.random.default_rng(seed + 2)
+        low, high = quantized.input_format.min, quantized.input_format.max
+        x = rng.integers(low, high, (len(self.lengths), max(self.lengths), self.inputs),
+                         endpoint=True)
+        x[:, 0] = np.where(rng.random(x[:, 0].shape) < 0.5, low, high)
+        return x
+
+
+CASES = (
+    Case("lstm_even", 8, (("lstm", 8),), 8, 1),
+    Case("lstm_ragged", 3, (("lstm", 5),), 8, 2),
+    Case("lstm_one_unit", 1, (("lstm", 1),), 4, 1, (3, 2)),
+    Case("lstm_many_slices", 6, (("lstm", 20),), 28, 7, (5, 2)),
+    Case("lstm_idle_lanes", 4, (("lstm", 10),), 15, 3),
+    Case("lstm_wide_state", 5, (("lstm", 9),), 16, 2, config={"cell_bits": 18}),
+    Case("lstm_4_bit", 7, (("lstm", 12),), 16, 4, config={"weight_bits": 4, "activation_bits": 4}),
+    Case("lstm_16_bit", 4, (("lstm", 6),), 8, 2,
+         config={"weight_bits": 16, "activation_bits": 16}),
+    Case("lstm_one_block", 40, (("lstm", 4),), 16, 4),
+    Case("gru_even", 8, (("gru", 8),), 8, 2),
+    Case("gru_ragged", 5, (("gru", 7),), 6, 2),
+    Case("gru_one_input", 1, (("gru", 3),), 4, 1),
+    Case("gru_wide_array", 13, (("gru", 16),), 32, 4),
+    Case("gru_2_bit", 6, (("gru", 11),), 9, 3, config={"weight_bits": 2, "activation_bits": 5}),
+    Case("gru_18_bit", 3, (("gru", 5),), 4, 2,
+         config={"weight_bits": 18, "activation_bits": 17, "state_bits": 18}),
+    Case("gru_before", 4, (("gru_reset_before", 6),), 6, 2),
+    Case("gru_before_ragged", 9, (("gru_reset_before", 13),), 12, 4),
+    Case("linear_relu", 6, (("linear", 9, "relu"),), 4, 2),
+    Case("linear_stack", 5, (("linear", 12, "tanh"), ("linear", 7, "sigmoid"), ("linear", 3)),
+         8, 2),
+    Case("lstm_classifier", 6, (("lstm", 8), ("linear", 5)), 8, 2, last_step=True),
+    Case("gru_classifier", 13, (("gru", 12), ("linear", 10, "relu"), ("linear", 4)), 12, 2,
+         last_step=True),
+    Case("lstm_stack", 4, (("lstm", 6), ("lstm", 5), ("lstm", 7)), 8, 2),
+    Case("gru_stack_every_step", 5, (("gru", 6), ("gru", 9), ("linear", 3, "sigmoid")), 6, 1),
+    Case("mixed_stack", 4, (("linear", 6, "relu"), ("gru_reset_before", 5), ("lstm", 4),
+                            ("linear", 6)), 8, 2, last_step=True),
+    Case("before_stack", 3, (("gru_reset_before", 4), ("gru_reset_before", 6)), 4, 1),
+)

@@ -1,0 +1,58 @@
+"""The core in Amaranth's simulator against the golden model, in every bit, and its cycles."""
+
+import numpy as np
+import pytest
+
+from gateware.testing import run_core
+from rnnhw import golden
+from rnnhw.schedule import Schedule
+from tests.configurations import CASES
+
+
+def steps_of(x, lengths):
+    """Steps to send, sequence after sequence."""
+    return [(x[i, t], t == 0, t == n - 1) for i, n in enumerate(lengths) for t in range(n)]
+
+
+def ref_words(quantized, x, lengths, last_step):
+    """Expected y words, in order."""
+    y = golden.run(quantized, x, lengths)
+    if last_step:
+        return y.reshape(-1).tolist()
+    return np.concatenate([y[i, :n].reshape(-1) for i, n in enumerate(lengths)]).tolist()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_core_equals_golden_and_schedule(case):
+    quantized, program = case.design()
+    x = case.stimulus(quantized)
+    expected = ref_words(quantized, x, case.lengths, case.last_step)
+    assert len(set(expected)) > 1
+    run = run_core(program, steps_of(x, case.lengths), words=len(expected))
+    assert [word for word, _ in run.words] == expected
+    size = program.output_size
+    assert [last for _, last in run.words] == [i % size == size - 1 for i in range(len(expected))]
+    assert (run.y_cycles[-1] - run.x_cycles[0] + 1
+            == Schedule(program).cycles_of(case.lengths)[0])
+
+
+@pytest.mark.parametrize("case", CASES[1::4], ids=lambda case: case.name)
+@pytest.mark.parametrize("gap, stall", [(0.7, 0.0), (0.0, 0.8), (0.5, 0.5)])
+def test_core_with_gaps_and_stalls(case, gap, stall):
+    quantized, program = case.design(seed=5)
+    x = case.stimulus(quantized, seed=5)
+    expected = ref_words(quantized, x, case.lengths, case.last_step)
+    run = run_core(program, steps_of(x, case.lengths), words=len(expected), gap=gap, stall=stall)
+    assert [word for word, _ in run.words] == expected
+
+
+def test_state_is_kept_until_a_step_marked_first():
+    case = next(case for case in CASES if case.name == "lstm_ragged")
+    quantized, program = case.design()
+    x = case.stimulus(quantized)[:1]
+    steps = [(x[0, t], False, False) for t in range(4)]
+    whole = golden.run(quantized, x[:, :4]).reshape(-1).tolist()
+    run = run_core(program, steps + [(x[0, 0], True, False)], words=len(whole) + 5)
+    words = [word for word, _ in run.words]
+    assert words[:len(whole)] == whole
+    assert words[len(whole):] == whole[:5]
