@@ -58,8 +58,10 @@ def rom(m, name, rows, style="auto"):
 
 
 def ram(m, name, shape, depth):
-    """A memory with one write and one synchronous read port: ``(write, read)``; a word is never read
-    in the cycle that writes it."""
+    """A memory of one write and one synchronous read port, ``(write, read)``.
+
+    No user reads a word in the cycle that writes it.
+    """
     memory = Memory(shape=shape, depth=max(2, depth), init=[])
     m.submodules[name] = memory
     return memory.write_port(), memory.read_port()

@@ -61,9 +61,9 @@ class Drain(wiring.Component):
     """Empties finished accumulators a word a cycle in every slice: + bias, requantize.
 
     A block's accumulators are copied to the chains as they become final; word j of a slice then
-    passes ``saturate((acc + bias) >> shift)``, the bias word holding half an LSB for rounding, and
-    leaves on ``words`` with ``push``, 3 + j cycles behind the final accumulator. ``pushing`` comes a
-    cycle earlier.
+    passes ``saturate((acc + bias) >> shift)``, the bias word holding half an LSB for rounding,
+    and leaves on ``words`` with ``push``, 3 + j cycles behind the final accumulator. ``pushing``
+    comes a cycle earlier.
 
     Parameters
     ----------

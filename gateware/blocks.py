@@ -5,17 +5,19 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from rnnhw.tables import range_records
+
 from .arith import rom, width_for
 
 
 class BlockSequencer(wiring.Component):
     """Issues the operands of every row block of a step, as soon as each is written.
 
-    A step starts when its input is whole, an output buffer is free (where it gives an output) and the
-    vector lanes are less than four steps behind. The last operand of a block waits until the drain
-    FIFO has room for the block's words and the chain will be empty when it is loaded, so that nothing
-    behind the issue register ever stalls. ``issue`` and ``block`` are valid the cycle after the
-    decision.
+    A step starts when its input is whole, an output buffer is free (where it gives an output)
+    and the vector lanes are less than four steps behind. The last operand of a block waits until
+    the drain FIFO has room for the block's words and the chain will be empty when it is loaded,
+    so that nothing behind the issue register ever stalls. ``issue`` and ``block`` are valid the
+    cycle after the decision.
 
     Parameters
     ----------
@@ -51,24 +53,10 @@ class BlockSequencer(wiring.Component):
             "written": In(max(1, len(p.segments))), "popped": In(1),
             "issue": Out(self.issue_layout), "block": Out(self.block_layout)})
 
-    def _rows(self):
-        p = self.p
-        rows = []
-        for k, row in enumerate(p.ranges):
-            following = p.ranges[k + 1] if k + 1 < len(p.ranges) else None
-            rows.append({
-                "x": row.segment < 0, "segment": max(0, row.segment), "base": row.base,
-                "count": row.count - 1, "single": row.count == 1, "need": row.need,
-                "previous": row.previous,
-                "start_block": row.start_block, "end_block": row.end_block, "words": row.words,
-                "bias": row.bias, "drain": row.drain, "end": following is None,
-                "end_early": following is not None and following.on_last and not row.on_last})
-        return [{key: int(value) for key, value in row.items()} for row in rows]
-
     def elaborate(self, platform):
         m = Module()
         p = self.p
-        rows = self._rows()
+        rows = range_records(p)
         read = rom(m, "table", rows)
         q = read.data
 

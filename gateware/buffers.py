@@ -23,10 +23,10 @@ def y_layout(width):
 class InputBuffer(wiring.Component):
     """Two steps of input: one being filled while the array reads the other.
 
-    An element is accepted each cycle while a buffer is free and is stored shifted left by ``shift``
-    bits. A step is counted in ``whole`` the cycle after its last element; ``start`` takes the oldest
-    whole step, whose flags are ``first`` and ``last``; ``release`` frees it two cycles later. The
-    first step after reset acts as ``first``. Read latency 1 cycle.
+    An element is accepted each cycle while a buffer is free and is stored shifted left by
+    ``shift`` bits. A step is counted in ``whole`` the cycle after its last element; ``start``
+    takes the oldest whole step, whose flags are ``first`` and ``last``; ``release`` frees it two
+    cycles later. The first step after reset acts as ``first``. Read latency 1 cycle.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .array import Drain, MacArray
 from .arith import delay
+from .array import Drain, MacArray
 from .blocks import BlockSequencer
 from .buffers import InputBuffer, OutputBuffer, x_layout, y_layout
 from .operands import OperandMemory
@@ -16,10 +16,11 @@ from .vector import VectorLane
 class Core(wiring.Component):
     """A recurrent network as a machine from input elements to output elements.
 
-    A step's ``input_size`` elements enter one a word with the flags ``first`` and ``last`` of their
-    step in its sequence; ``output_size`` elements leave, the last one marked. A model that gives only
-    its last step answers steps marked ``last`` alone. State is kept until a step marked ``first``.
-    Input and output may stall at any time; cycles are those of :class:`rnnhw.schedule.Schedule`.
+    A step's ``input_size`` elements enter one a word with the flags ``first`` and ``last`` of
+    their step in its sequence; ``output_size`` elements leave, the last one marked. A model that
+    gives only its last step answers steps marked ``last`` alone. State is kept until a step
+    marked ``first``. Input and output may stall at any time; cycles are those of
+    :class:`rnnhw.schedule.Schedule`.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ class OperandMemory(wiring.Component):
     """One bank a slice, each double-buffered by step; broadcasts one operand a cycle.
 
     Reads the element that ``issue`` names, from its bank or from the input buffer, or zero for a
-    state of the step before the first. Latency 3 cycles from ``issue`` to ``operand``, throughput one
-    a cycle, no flow control.
+    state of the step before the first. Latency 3 cycles from ``issue`` to ``operand``,
+    throughput one a cycle, no flow control.
 
     Parameters
     ----------

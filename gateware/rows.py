@@ -7,10 +7,9 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from rnnhw.program import TOKENS
+from rnnhw.tables import row_records
 
 from .arith import rom, width_for
-
-FUNCTIONS = ("mac", "tanh", "sigmoid")
 
 
 class RowSequencer(wiring.Component):
@@ -52,29 +51,9 @@ class RowSequencer(wiring.Component):
             "start": In(1), "first": In(1), "last": In(1), "token_free": Out(1),
             "pushing": In(1), "popped": Out(1), "issue": Out(self.issue_layout)})
 
-    def _rows(self):
-        rows = []
-        for k, row in enumerate(self.p.rows):
-            following = self.p.rows[k + 1] if k + 1 < len(self.p.rows) else None
-            rows.append({
-                "fn": FUNCTIONS.index(row.fn), "drain": row.drain,
-                "a": max(0, row.a), "b": max(0, row.b), "c": max(0, row.c),
-                "one": row.b < 0, "has_c": row.c >= 0,
-                "old_a": "a" in row.old, "old_b": "b" in row.old, "old_c": "c" in row.old,
-                "subtract": row.subtract, "relu": row.relu,
-                "store": row.dst >= 0, "dst": max(0, row.dst),
-                "out": row.out, "align": row.align, "index": row.index,
-                "copied": row.segment >= 0, "segment": max(0, row.segment),
-                "operand": max(0, row.operand), "copy": row.copy,
-                "sent": row.y >= 0, "y": max(0, row.y),
-                "count": row.count - 1, "single": row.count == 1, "gap": row.gap,
-                "end": following is None,
-                "end_early": following is not None and following.on_last and not row.on_last})
-        return [{key: int(value) for key, value in row.items()} for row in rows]
-
     def elaborate(self, platform):
         m = Module()
-        rows = self._rows()
+        rows = row_records(self.p)
         read = rom(m, "table", rows)
         q = read.data
         m.submodules.tokens = tokens = SyncFIFO(width=2, depth=TOKENS)

@@ -6,18 +6,18 @@ from amaranth.lib.wiring import In, Out
 
 from rnnhw.activation import INTERCEPT_FRAC
 from rnnhw.program import ONE_FRAC
+from rnnhw.tables import FUNCTIONS
 
 from .arith import choose, delay, ram, rom, saturate
-from .rows import FUNCTIONS
 
 
 class VectorLane(wiring.Component):
     """One element a cycle of ``saturate((a*b +- (c << align)) >> shift, half up) + half``.
 
-    Operand a is a drained word or state; b is state or one, c state or nothing; for tanh and sigmoid
-    b and c are slope and intercept of a's segment, addressed by the top bits of ``a ^ sign``. Cycles
-    behind the decision: 1 address a, 3 operand a and addresses b, c, 5 multiplier inputs, 6 product,
-    7 sum, 8 shifted, 9 result (written to state and sent), 10 operand copy.
+    Operand a is a drained word or state; b is state or one, c state or nothing; for tanh and
+    sigmoid b and c are slope and intercept of a's segment, addressed by the top bits of ``a ^
+    sign``. Cycles behind the decision: 1 address a, 3 operand a and addresses b, c, 5 multiplier
+    inputs, 6 product, 7 sum, 8 shifted, 9 result (written to state and sent), 10 operand copy.
 
     Parameters
     ----------

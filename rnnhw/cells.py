@@ -28,8 +28,9 @@ class Product:
 class Op:
     """One element-wise instruction, ``dst = fn(a)`` or ``dst = a*b + c`` (``b``, ``c`` optional).
 
-    A name with a prime is the value of the previous step; a name of a drained sum is taken from the
-    drain. Put the youngest value at ``b`` or ``c``, which are read late. ``fmt`` names the format of the result. ``subtract`` makes it ``a*b - c``.
+    A name with a prime is the value of the previous step; a name of a drained sum is taken from
+    the drain. Put the youngest value at ``b`` or ``c``, which are read late. ``fmt`` names the
+    format of the result. ``subtract`` makes it ``a*b - c``.
     """
 
     dst: str

@@ -38,9 +38,9 @@ def choose(quantized, config, limits=None):
     if not found:
         t = slices[0]
         raise RnnhwError(
-            f"No design keeps the limits: this model needs at least {sums * t} lanes and {t} vector "
-            f"lanes, {(sums + 1) * t} multipliers; at most {min(most, total)} lanes and {total} "
-            "multipliers are allowed.")
+            f"No design keeps the limits: this model needs at least {sums * t} lanes and {t} "
+            f"vector lanes, {(sums + 1) * t} multipliers; at most {min(most, total)} lanes and "
+            f"{total} multipliers are allowed.")
     fewest = min(cycles for cycles, _ in found)
     return min(((cycles, program) for cycles, program in found if cycles <= fewest * WORTH),
                key=lambda pair: (pair[1].total_multipliers, pair[0]))[1]

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
+import numpy as np
+
 from .fixed import FixedFormat
+from .tables import range_records, record_widths, row_records
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,9 @@ class RangeRow:
 class VectorRow:
     """One vector instruction: ``count`` elements, one a cycle in every slice.
 
-    ``result = saturate(round(a*b +- (c << align)) >> shift) + half``; with a table ``fn``, ``b`` and
-    ``c`` are its slope and intercept. Addresses are of the slice's state memory, -1 where unused.
+    ``result = saturate(round(a*b +- (c << align)) >> shift) + half``; with a table ``fn``, ``b``
+    and ``c`` are its slope and intercept. Addresses are of the slice's state memory, -1 where
+    unused.
 
     Parameters
     ----------
@@ -101,7 +105,7 @@ class VectorRow:
     old : which of "abc" are of the previous step and read zero in a sequence's first step
     dst : address of the result in state memory
     out, align, index : indices into ``Program.outs``, ``aligns`` and ``indices``
-    segment, operand, copy : segment, first word and index into ``Program.copies`` of the operand copy
+    segment, operand, copy : of the operand copy: segment, first word, index into ``copies``
     y : first word of the output buffer
     gap : cycles to wait behind the row before
     """
@@ -141,7 +145,8 @@ class Out:
 
 @dataclass(frozen=True)
 class Copy:
-    """How a result becomes an operand: requantised by ``shift`` to ``width``, stored shifted left."""
+    """How a result becomes an operand: requantised by ``shift`` to ``width``, stored shifted
+    left."""
 
     shift: int
     width: int
@@ -156,8 +161,8 @@ class Program:
     ----------
     lanes, slices : P and T; ``lanes`` is a multiple of ``slices``
     segments, ranges, rows : tuples of Segment, RangeRow, VectorRow
-    weights : list of weight words, each a tuple of ``lanes`` ints, in the order the array reads them
-    biases : list of bias words, each a tuple of ``slices`` ints, with half an LSB of rounding added
+    weights : int64 (words, lanes), in the order the array reads them
+    biases : int64 (words, slices), with half an LSB of rounding added
     drains : tuple of (shift, width) of the drain's requantize
     outs, copies : tuples of Out and Copy
     aligns, indices : tuples of left shifts of c, and of shifts from operand to table address
@@ -178,9 +183,9 @@ class Program:
     operand_width: int
     ranges: tuple
     rows: tuple
-    weights: list
+    weights: np.ndarray
     weight_bits: int
-    biases: list
+    biases: np.ndarray
     acc_width: int
     drains: tuple
     outs: tuple
@@ -239,13 +244,13 @@ class Program:
                 found.append((f"operands{s}", 2 << bits(self.operand_words - 1),
                               self.operand_width))
             found.append((f"drain{s}", self.fifo_depth, self.word_bits))
-            found += [(f"state{s}{operand}", self.state_words, self.word_bits)
-                      for operand in "abc" if self.state_words]
+            found += [(f"state{s}{letter}", self.state_words, self.word_bits)
+                      for letter in "abc" if any(getattr(row, letter) >= 0 for row in self.rows)]
             if self.table is not None:
                 found.append((f"activation{s}", len(self.table.slopes), 31))
             found.append((f"y{s}", Y_BUFFERS << bits(self.y_words - 1), self.y_width))
-        found.append(("ranges", len(self.ranges), 0))
-        found.append(("rows", len(self.rows), 0))
+        for name, records in (("ranges", range_records(self)), ("rows", row_records(self))):
+            found.append((name, len(records), sum(record_widths(records).values())))
         return found
 
 

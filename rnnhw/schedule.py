@@ -1,9 +1,9 @@
 """The cycle model: when every operand is issued, every vector element runs, every word leaves.
 
-The core is a set of in-order machines with fixed distances between them, so each time is a maximum of
-earlier times plus a constant; :class:`Schedule` evaluates these maxima block by block and row by row.
-It knows the program and :data:`rnnhw.program.LATENCIES`, nothing of the gateware.
-"""
+The core is a set of in-order machines with fixed distances between them, so each time is a
+maximum of earlier times plus a constant; :class:`Schedule` evaluates these maxima block by block
+and row by row. It knows the program and :data:`rnnhw.program.LATENCIES`, nothing of the
+gateware. """
 
 from collections import defaultdict
 from fractions import Fraction

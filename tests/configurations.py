@@ -1,8 +1,8 @@
 """The committed list of configurations on which gateware, golden model and cycle model must agree.
 
-Cells, stacks, sizes that do not divide, lanes, slices, widths, last step and every step; the tests run
-all of them in Amaranth's simulator and every third in cocotb, the benchmark prints them.
-"""
+Cells, stacks, sizes that do not divide, lanes, slices, widths, last step and every step; the
+tests run all of them in Amaranth's simulator and every third in cocotb, the benchmark prints
+them. """
 
 from dataclasses import dataclass, field
 

@@ -1,0 +1,44 @@
+"""The program's two tables as the core stores them: one record of unsigned fields a row."""
+
+FUNCTIONS = ("mac", "tanh", "sigmoid")
+
+
+def _ends(rows, k):
+    """Flags of row ``k``: last of the table, last of a step that is not its sequence's last."""
+    following = rows[k + 1] if k + 1 < len(rows) else None
+    return {"end": following is None,
+            "end_early": following is not None and following.on_last and not rows[k].on_last}
+
+
+def _plain(records):
+    return [{key: int(value) for key, value in record.items()} for record in records]
+
+
+def range_records(program):
+    """Records of the array's table; ``count`` is one less than the elements of the run."""
+    return _plain({
+        "x": row.segment < 0, "segment": max(0, row.segment), "base": row.base,
+        "count": row.count - 1, "single": row.count == 1, "need": row.need,
+        "previous": row.previous, "start_block": row.start_block, "end_block": row.end_block,
+        "words": row.words, "bias": row.bias, "drain": row.drain,
+        **_ends(program.ranges, k)} for k, row in enumerate(program.ranges))
+
+
+def row_records(program):
+    """Records of the vector lanes' table; ``count`` is one less than the elements of the row."""
+    return _plain({
+        "fn": FUNCTIONS.index(row.fn), "drain": row.drain,
+        "a": max(0, row.a), "b": max(0, row.b), "c": max(0, row.c),
+        "one": row.b < 0, "has_c": row.c >= 0,
+        "old_a": "a" in row.old, "old_b": "b" in row.old, "old_c": "c" in row.old,
+        "subtract": row.subtract, "relu": row.relu, "store": row.dst >= 0, "dst": max(0, row.dst),
+        "out": row.out, "align": row.align, "index": row.index,
+        "copied": row.segment >= 0, "segment": max(0, row.segment),
+        "operand": max(0, row.operand), "copy": row.copy, "sent": row.y >= 0, "y": max(0, row.y),
+        "count": row.count - 1, "single": row.count == 1, "gap": row.gap,
+        **_ends(program.rows, k)} for k, row in enumerate(program.rows))
+
+
+def record_widths(records):
+    """Bits of each field: as many as its largest value needs, none for a field that is always 0."""
+    return {key: max(record[key] for record in records).bit_length() for key in records[0]}
