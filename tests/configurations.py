@@ -102,3 +102,5 @@ CASES = (
                             ("linear", 6)), 8, 2, last_step=True),
     Case("before_stack", 3, (("gru_reset_before", 4), ("gru_reset_before", 6)), 4, 1),
 )
+
+IN_COCOTB = CASES[::3]
