@@ -114,6 +114,7 @@ class RowSequencer(wiring.Component):
             issue.copied.eq(cur.copied & go), issue.segment.eq(cur.segment),
             issue.operand.eq(cur.operand + element), issue.copy.eq(cur.copy),
             issue.parity.eq(~parity),
-            issue.sent.eq(cur.sent & go), issue.y.eq(cur.y + element),
+            issue.sent.eq(cur.sent & go & (last if self.p.last_step else 1)),
+            issue.y.eq(cur.y + element),
         ]
         return m

@@ -106,7 +106,7 @@ class VectorRow:
     dst : address of the result in state memory
     out, align, index : indices into ``Program.outs``, ``aligns`` and ``indices``
     segment, operand, copy : of the operand copy: segment, first word, index into ``copies``
-    y : first word of the output buffer
+    y : first word of the output buffer; a model that gives its last step only sends it then
     gap : cycles to wait behind the row before
     """
 

@@ -118,7 +118,7 @@ class Timeline:
         if row.segment >= 0:
             self.written[row.segment, t] += (times + LATENCIES.operand).tolist()
             self.written.pop((row.segment, t - 2), None)
-        if row.y >= 0:
+        if row.y >= 0 and (self.last[t] or not p.last_step):
             words = np.repeat(times + LATENCIES.output, p.slices)
             words = words[:p.output_size - row.y * p.slices]
             self.y_taken = int(_in_order(words, self.y_taken + 1)[-1])

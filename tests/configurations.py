@@ -96,6 +96,7 @@ CASES = (
     Case("lstm_classifier", 6, (("lstm", 8), ("linear", 5)), 8, 2, last_step=True),
     Case("gru_classifier", 13, (("gru", 12), ("linear", 10, "relu"), ("linear", 4)), 12, 2,
          last_step=True),
+    Case("gru_last_state", 6, (("gru", 9),), 8, 2, last_step=True),
     Case("lstm_stack", 4, (("lstm", 6), ("lstm", 5), ("lstm", 7)), 8, 2),
     Case("gru_stack_every_step", 5, (("gru", 6), ("gru", 9), ("linear", 3, "sigmoid")), 6, 1),
     Case("mixed_stack", 4, (("linear", 6, "relu"), ("gru_reset_before", 5), ("lstm", 4),
