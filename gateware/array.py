@@ -1,6 +1,6 @@
 """The multiply-accumulate array with its drain: from operands to requantised pre-activations."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -9,48 +9,65 @@ from .arith import choose, delay, saturate
 
 
 class MacArray(wiring.Component):
-    """P lanes share the broadcast operand; lane l adds ``operand * weight[l]`` to its accumulator.
+    """P lanes share the broadcast operands, each with its own weights and one multiplier.
 
-    The first product of a row block is loaded, the others added; no product is lost between blocks.
+    A plain lane adds ``x0 * w0`` to its accumulator, a fast one ``(x0 + w1) * (x1 + w0)``; beside
+    fast lanes the xi lane sums ``x0 * x1``. The first product of a row block is loaded, the others added; no product is lost between blocks.
     All weights of a cycle are one memory word. Lane ``p*T + s`` is word p of slice s's chain.
-    Latency 6 cycles from the decision (5 from ``issue``) to the accumulator.
+    Latency 6 cycles from the decision (5 from ``issue``) to the accumulator, 7 where fast.
 
     Parameters
     ----------
-    weights : (depth, lanes) ints; weight_bits, operand_bits, acc_width : bits
+    weights : (depth, lanes, operands a cycle) ints; weight_bits, operand_bits, acc_width : bits
 
     Members
     -------
     issue : In, valid, start and weight are used
-    operand : In, three cycles behind ``issue``
-    accumulators : Out array of signed(acc_width)
+    operands : In array, three cycles behind ``issue``
+    accumulators : Out array of signed(acc_width), the last one xi where fast
+
+    Reference: Winograd 1968; Pogue and Nicolici, arXiv 2311.12224.
     """
 
     def __init__(self, *, weights, weight_bits, operand_bits, acc_width, issue):
         self.weights, self.weight_bits, self.acc_width = weights, weight_bits, acc_width
         self.operand_bits = operand_bits
-        self.lanes = weights.shape[1]
-        super().__init__({"issue": In(issue), "operand": In(signed(operand_bits)),
-                          "accumulators": Out(signed(acc_width)).array(self.lanes)})
+        _, self.lanes, self.per_cycle = weights.shape
+        self.fast = self.per_cycle == 2
+        super().__init__({
+            "issue": In(issue), "operands": In(signed(operand_bits)).array(self.per_cycle),
+            "accumulators": Out(signed(acc_width)).array(self.lanes + self.fast)})
 
     def elaborate(self, platform):
         m = Module()
         bits, mask = self.weight_bits, (1 << self.weight_bits) - 1
-        init = [sum((int(w) & mask) << (bits * lane) for lane, w in enumerate(word))
+        init = [sum((int(w) & mask) << (bits * i) for i, w in enumerate(word.reshape(-1)))
                 for word in self.weights]
         init += [0] * (len(init) == 1)
-        memory = Memory(shape=bits * self.lanes, depth=len(init), init=init)
+        memory = Memory(shape=bits * self.lanes * self.per_cycle, depth=len(init), init=init)
         m.submodules.weights = memory
         read = memory.read_port()
         m.d.comb += read.addr.eq(self.issue.weight)
         word = delay(m, read.data, 2, "weight_word")
-        valid = delay(m, self.issue.valid, 4, "valid")
-        start = delay(m, self.issue.start, 4, "start")
-        for lane in range(self.lanes):
-            weight = word[lane * bits:(lane + 1) * bits].as_signed()
-            product = Signal(signed(bits + self.operand_bits), name=f"product{lane}")
+        valid = delay(m, self.issue.valid, 4 + self.fast, "valid")
+        start = delay(m, self.issue.start, 4 + self.fast, "start")
+        for lane in range(self.lanes + self.fast):
+            if lane < self.lanes:
+                weights = [word[i * bits:(i + 1) * bits].as_signed()
+                           for i in range(lane * self.per_cycle, (lane + 1) * self.per_cycle)]
+            else:
+                weights = [Const(0, signed(bits))] * 2
+            if self.fast:
+                x0, x1 = self.operands
+                wide = signed(max(bits, self.operand_bits) + 1)
+                left = Signal(wide, name=f"left{lane}")
+                right = Signal(wide, name=f"right{lane}")
+                m.d.sync += [left.eq(x0 + weights[1]), right.eq(x1 + weights[0])]
+            else:
+                left, right = self.operands[0], weights[0]
+            product = Signal(signed(len(left) + len(right)), name=f"product{lane}")
             total = Signal(signed(self.acc_width), name=f"acc{lane}")
-            m.d.sync += product.eq(self.operand * weight)
+            m.d.sync += product.eq(left * right)
             with m.If(valid):
                 m.d.sync += total.eq(Mux(start, 0, total) + product)
             m.d.comb += self.accumulators[lane].eq(total)
@@ -61,7 +78,7 @@ class Drain(wiring.Component):
     """Empties finished accumulators a word a cycle in every slice: + bias, requantize.
 
     A block's accumulators are copied to the chains as they become final; word j of a slice then
-    passes ``saturate((acc + bias) >> shift)``, the bias word holding half an LSB for rounding,
+    passes ``saturate((acc - xi + bias) >> shift)``, the bias word holding half an LSB for rounding,
     and leaves on ``words`` with ``push``, 3 + j cycles behind the final accumulator. ``pushing``
     comes a cycle earlier.
 
@@ -70,6 +87,8 @@ class Drain(wiring.Component):
     biases : (depth, slices) ints
     lanes, acc_width, word_bits : lanes, and bits of accumulator and result
     drains : (shift, width) choices
+    latency : cycles from ``block`` to the final accumulator
+    xi : whether a last accumulator is taken off the others
     block : layout of the block record
 
     Members
@@ -79,12 +98,13 @@ class Drain(wiring.Component):
     pushing, push : Out(1); words : Out array, one a slice; clipped : Out(slices)
     """
 
-    def __init__(self, *, biases, lanes, acc_width, word_bits, drains, block):
+    def __init__(self, *, biases, lanes, acc_width, word_bits, drains, block, latency, xi):
+        self.latency, self.xi = latency, xi
         self.biases, self.lanes, self.acc_width = biases, lanes, acc_width
         self.word_bits, self.drains = word_bits, drains
         self.slices = biases.shape[1]
         super().__init__({
-            "block": In(block), "accumulators": In(signed(acc_width)).array(lanes),
+            "block": In(block), "accumulators": In(signed(acc_width)).array(lanes + xi),
             "pushing": Out(1), "push": Out(1),
             "words": Out(signed(word_bits)).array(self.slices),
             "clipped": Out(self.slices)})
@@ -96,7 +116,7 @@ class Drain(wiring.Component):
                         init=[[int(bias) for bias in word] for word in self.biases])
         m.submodules.biases = memory
         read = memory.read_port()
-        block = delay(m, self.block, 5, "block")
+        block = delay(m, self.block, self.latency, "block")
         left = Signal.like(block.words, name="left")
         kind = Signal.like(block.drain, name="kind")
         bias = Signal.like(block.bias, name="bias")
@@ -114,6 +134,11 @@ class Drain(wiring.Component):
         m.d.sync += self.push.eq(summed)
 
         length = self.lanes // self.slices
+        common = 0
+        if self.xi:
+            common = Signal(signed(self.acc_width), name="xi")
+            with m.If(block.valid):
+                m.d.sync += common.eq(self.accumulators[self.lanes])
         for s in range(self.slices):
             chain = [Signal(signed(self.acc_width), name=f"chain{s}_{p}") for p in range(length)]
             for p in range(length):
@@ -124,7 +149,7 @@ class Drain(wiring.Component):
                         m.d.sync += chain[p].eq(chain[p + 1])
             total = Signal(signed(self.acc_width), name=f"total{s}")
             shifted = Signal(signed(self.acc_width), name=f"shifted{s}")
-            m.d.sync += total.eq(chain[0] + read.data[s])
+            m.d.sync += total.eq(chain[0] - common + read.data[s])
             m.d.sync += shifted.eq(choose(kind2, [total >> shift for shift, _ in self.drains]))
             widths = list(dict.fromkeys(width for _, width in self.drains))
             options = [saturate(m, shifted, width, f"word{s}_{width}") for width in widths]

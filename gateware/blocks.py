@@ -39,8 +39,9 @@ class BlockSequencer(wiring.Component):
         self.p = p = program
         self.issue_layout = data.StructLayout({
             "valid": 1, "start": 1, "x": 1, "zero": 1, "parity": 1,
-            "index": max(1, ceil_log2(p.input_size)),
-            "word": max(1, ceil_log2(p.operand_words)), "bank": max(1, ceil_log2(p.slices)),
+            "index": max(1, ceil_log2(-(-p.input_size // p.per_cycle))),
+            "word": max(1, ceil_log2(p.operand_depth)),
+            "bank": max(1, ceil_log2(p.banks // p.per_cycle)),
             "weight": max(1, ceil_log2(len(p.weights)))})
         self.block_layout = data.StructLayout({
             "valid": 1, "words": width_for(max(r.words for r in p.ranges)),
@@ -52,6 +53,19 @@ class BlockSequencer(wiring.Component):
             "release": Out(1),
             "written": In(max(1, len(p.segments))), "popped": In(1),
             "issue": Out(self.issue_layout), "block": Out(self.block_layout)})
+
+    def _needed(self, m, target, bank, most):
+        """Newest word that the elements at ``bank`` of the word at ``target`` lie in.
+
+        A pair may reach into the second of a word's two groups of ``slices`` elements; the padding
+        behind an odd last element lies in no group.
+        """
+        p = self.p
+        if p.banks == p.slices:
+            return target
+        newest = Signal(len(target))
+        m.d.comb += newest.eq(target + (p.per_cycle * bank + p.per_cycle > p.slices))
+        return Mux(newest > most, most, newest)
 
     def elaborate(self, platform):
         m = Module()
@@ -66,7 +80,8 @@ class BlockSequencer(wiring.Component):
         valid = Signal()
         left = Signal(width_for(max(r["count"] for r in rows)))
         only = Signal()
-        target = Signal(range(2 * max([s.words for s in p.segments], default=1) + 2))
+        target = Signal(range(2 * max([s.words for s in p.segments], default=1) + 4))
+        positions = p.banks // p.per_cycle
         word = Signal(self.issue_layout["word"].shape)
         bank = Signal(self.issue_layout["bank"].shape)
         index = Signal(self.issue_layout["index"].shape)
@@ -91,7 +106,8 @@ class BlockSequencer(wiring.Component):
         m.d.comb += ready.eq(cur.x)
         if available:
             with m.If(~cur.x):
-                m.d.comb += ready.eq(Array(available)[cur.segment] > target)
+                m.d.comb += ready.eq(Array(available)[cur.segment] > self._needed(m, target, bank,
+                                                                                  cur.most))
 
         gives_output = 1 if not p.last_step else self.last
         m.d.comb += [
@@ -128,8 +144,9 @@ class BlockSequencer(wiring.Component):
             with m.If(go):
                 m.d.sync += [valid.eq(~only), left.eq(left - 1), only.eq(left == 1),
                              index.eq(index + 1), opening.eq(0), weight.eq(weight + 1)]
-                with m.If(bank == p.slices - 1):
-                    m.d.sync += [bank.eq(0), word.eq(word + 1), target.eq(target + 1)]
+                with m.If(bank == positions - 1):
+                    m.d.sync += [bank.eq(0), word.eq(word + 1),
+                                 target.eq(target + p.banks // p.slices)]
                 with m.Else():
                     m.d.sync += bank.eq(bank + 1)
 

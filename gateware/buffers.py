@@ -21,7 +21,7 @@ def y_layout(width):
 
 
 class InputBuffer(wiring.Component):
-    """Two steps of input: one being filled while the array reads the other.
+    """Two steps of input: one being filled while the array reads the other, ``per_cycle`` at once.
 
     An element is accepted each cycle while a buffer is free and is stored shifted left by
     ``shift`` bits. A step is counted in ``whole`` the cycle after its last element; ``start``
@@ -39,26 +39,37 @@ class InputBuffer(wiring.Component):
     whole : Out(1), a whole step waits
     first, last : Out(1), its flags
     start, release : In(1)
-    parity : In(1), index : In, the element to read; operand : Out(signed(width + shift))
+    parity : In(1), index : In, which elements to read; operands : Out, the elements
     """
 
-    def __init__(self, *, size, width, shift):
+    def __init__(self, *, size, width, shift, per_cycle=1):
         self.size, self.width, self.shift = size, width, shift
+        self.per_cycle, self.words = per_cycle, -(-size // per_cycle)
         super().__init__({
             "x": In(stream.Signature(x_layout(width))),
             "whole": Out(1), "first": Out(1), "last": Out(1),
             "start": In(1), "release": In(1),
-            "parity": In(1), "index": In(max(1, ceil_log2(size))),
-            "operand": Out(signed(width + shift)),
+            "parity": In(1), "index": In(max(1, ceil_log2(self.words))),
+            "operands": Out(signed(width + shift)).array(per_cycle),
         })
 
     def elaborate(self, platform):
         m = Module()
-        write, read = ram(m, "words", signed(self.width + self.shift),
-                          X_BUFFERS << ceil_log2(self.size))
-        index_bits = ceil_log2(self.size)
-        index = Signal(max(1, index_bits))
         filling = Signal()
+        index_bits = ceil_log2(self.words)
+        index = Signal(range(max(2, self.words * self.per_cycle)))
+        accept = Signal()
+        lane_bits = ceil_log2(self.per_cycle)
+        for i in range(self.per_cycle):
+            write, read = ram(m, f"words{i}", signed(self.width + self.shift),
+                              X_BUFFERS << index_bits)
+            m.d.comb += [
+                write.en.eq(accept & (index[:lane_bits] == i)),
+                write.addr.eq(Cat(index[lane_bits:lane_bits + index_bits], filling)),
+                write.data.eq(self.x.payload.data << self.shift),
+                read.addr.eq(Cat(self.index[:index_bits], self.parity)),
+                self.operands[i].eq(read.data),
+            ]
         used = Signal(range(X_BUFFERS + 1))
         waiting = Signal(range(X_BUFFERS + 1))
         fresh = Signal(init=1)
@@ -70,13 +81,9 @@ class InputBuffer(wiring.Component):
 
         m.d.comb += [
             self.x.ready.eq((index != 0) | (used != X_BUFFERS)),
-            write.en.eq(self.x.valid & self.x.ready),
-            write.addr.eq(Cat(index[:index_bits], filling)),
-            write.data.eq(self.x.payload.data << self.shift),
-            begin.eq(write.en & (index == 0)),
-            done.eq(write.en & (index == self.size - 1)),
-            read.addr.eq(Cat(self.index[:index_bits], self.parity)),
-            self.operand.eq(read.data),
+            accept.eq(self.x.valid & self.x.ready),
+            begin.eq(accept & (index == 0)),
+            done.eq(accept & (index == self.size - 1)),
             self.whole.eq(waiting != 0),
             Cat(self.first, self.last).eq(flags[oldest]),
         ]
@@ -88,7 +95,7 @@ class InputBuffer(wiring.Component):
         with m.If(begin):
             m.d.sync += flags[filling].eq(Cat(self.x.payload.first | fresh, self.x.payload.last))
             m.d.sync += fresh.eq(0)
-        with m.If(write.en):
+        with m.If(accept):
             m.d.sync += index.eq(Mux(done, 0, index + 1))
         with m.If(done):
             m.d.sync += filling.eq(~filling)

@@ -47,18 +47,19 @@ class Core(wiring.Component):
         m.submodules.blocks = blocks = BlockSequencer(p)
         m.submodules.rows = rows = RowSequencer(p)
         m.submodules.input = source = InputBuffer(
-            size=p.input_size, width=p.x_width, shift=p.x_shift)
+            size=p.input_size, width=p.x_width, shift=p.x_shift, per_cycle=p.per_cycle)
         m.submodules.output = sink = OutputBuffer(
             size=p.output_size, width=p.y_width, slices=p.slices)
         m.submodules.operands = operands = OperandMemory(
-            words=p.operand_words, slices=p.slices, width=p.operand_width,
-            x_width=p.x_width + p.x_shift, issue=blocks.issue_layout)
+            words=p.operand_depth, banks=p.banks, slices=p.slices, per_cycle=p.per_cycle,
+            width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout)
         m.submodules.array = array = MacArray(
             weights=p.weights, weight_bits=p.weight_bits,
-            operand_bits=len(operands.operand), acc_width=p.acc_width, issue=blocks.issue_layout)
+            operand_bits=len(operands.operands[0]), acc_width=p.acc_width, issue=blocks.issue_layout)
         m.submodules.drain = drain = Drain(
             biases=p.biases, lanes=p.lanes, acc_width=p.acc_width, word_bits=p.word_bits,
-            drains=p.drains, block=blocks.block_layout)
+            drains=p.drains, block=blocks.block_layout, latency=p.latencies.array - 1,
+            xi=p.fast)
 
         wiring.connect(m, wiring.flipped(self.x), source.x)
         wiring.connect(m, sink.y, wiring.flipped(self.y))
@@ -71,11 +72,13 @@ class Core(wiring.Component):
             rows.first.eq(blocks.step_first), rows.last.eq(blocks.step_last),
             rows.pushing.eq(drain.pushing), blocks.popped.eq(rows.popped),
             source.parity.eq(blocks.issue.parity), source.index.eq(blocks.issue.index),
-            operands.issue.eq(blocks.issue), operands.x_operand.eq(source.operand),
-            array.issue.eq(blocks.issue), array.operand.eq(operands.operand),
+            operands.issue.eq(blocks.issue), array.issue.eq(blocks.issue),
             drain.block.eq(blocks.block),
         ]
-        for lane in range(p.lanes):
+        for i in range(p.per_cycle):
+            m.d.comb += [operands.x_operands[i].eq(source.operands[i]),
+                         array.operands[i].eq(operands.operands[i])]
+        for lane in range(p.lanes + p.fast):
             m.d.comb += drain.accumulators[lane].eq(array.accumulators[lane])
 
         issue = rows.issue

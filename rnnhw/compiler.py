@@ -34,8 +34,11 @@ class Value:
     words: int
 
 
-def lower(quantized, lanes, slices):
+def lower(quantized, lanes, slices, fast=False):
     """The program of ``quantized`` on ``lanes`` array lanes in ``slices`` slices.
+
+    ``fast`` lanes take two operands a cycle: ``x0*w0 + x1*w1 = (x0 + w1)*(x1 + w0) - x0*x1 - w0*w1``;
+    the sum of the last terms, eta, is taken off the bias, that of ``x0*x1``, xi, off in the drain.
 
     A row block drains ``k * ceil(units/T)`` words a slice, gate by gate; unit u lives in slice
     ``u mod T``; the blocks of a cell run group of units by group of units, and each vector row
@@ -52,14 +55,16 @@ def lower(quantized, lanes, slices):
     if lanes < need * slices:
         raise RnnhwError(f"{lanes} lanes in {slices} slices are too few for this model; "
                          f"{need * slices} are the least, or choose fewer vector_lanes.")
-    return _Lowering(quantized, lanes, slices).program()
+    return _Lowering(quantized, lanes, slices, fast).program()
 
 
 class _Lowering:
     """State of one lowering; ``program`` gives its result."""
 
-    def __init__(self, quantized, lanes, slices):
-        self.q = quantized
+    def __init__(self, quantized, lanes, slices, fast):
+        self.q, self.fast = quantized, fast
+        self.step = 2 if fast else 1
+        self.align = self.step if slices % self.step else 1
         self.P, self.T = lanes, slices
         self.drains, self.outs, self.copies, self.aligns, self.indices = (Pool() for _ in range(5))
         self.ranges, self.rows, self.reads, self.writes = [], [], [], []
@@ -78,7 +83,7 @@ class _Lowering:
                 words = ceil(q.layer.output_size / self.T)
                 found.append(Segment(f"{i}.{name}", base, q.layer.output_size, words,
                                      self.q.model.on_last[i]))
-                base += words
+                base += -(-words // self.align) * self.align
         return tuple(found)
 
     def program(self):
@@ -95,9 +100,9 @@ class _Lowering:
         last = len(q.layers) - 1
         return Program(
             name=model.name, input_size=model.input_size, output_size=model.output_size,
-            last_step=model.last_step, lanes=self.P, slices=self.T,
+            last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast,
             x_format=q.operands["x"], x_shift=q.shifts["x"], y_format=q.output_format,
-            segments=self.segments, operand_words=sum(s.words for s in self.segments),
+            segments=self.segments, operand_words=max((s.base + s.words for s in self.segments), default=0),
             operand_width=max(operand_widths, default=1),
             ranges=tuple(self.ranges), rows=tuple(rows),
             weights=np.concatenate(self.weights),
@@ -161,14 +166,20 @@ class _Lowering:
                 row.append(gate * size + u)
                 bias.append(int(q.bias[total][u]) + half)
                 name.append(total)
-        lane, row = np.array(lane), np.array(row)
-        bound = np.abs(np.array(bias, dtype=np.int64))
+        lane, row, bias = np.array(lane), np.array(row), np.array(bias, np.int64)
+        bound = np.abs(bias)
         runs = self._operands(i, product)
         for position, (_, weight, count, key, fields) in enumerate(runs):
             matrix = getattr(q, weight)[row]
-            contents = np.zeros((count, self.P), np.int64)
-            contents[:, lane] = matrix.T
+            cycles = ceil(count / self.step)
+            padded = np.zeros((len(row), cycles * self.step), np.int64)
+            padded[:, :count] = matrix
+            pairs = padded.reshape(len(row), cycles, self.step)
+            contents = np.zeros((cycles, self.P, self.step), np.int64)
+            contents[:, lane] = pairs.transpose(1, 0, 2)
             self.weights.append(contents)
+            if self.fast:
+                bias = bias - pairs.prod(axis=2).sum(axis=1)
             operand = self.q.operands[key]
             bound = bound + np.abs(matrix).sum(axis=1) * (1 << (operand.width - 1
                                                                + self.q.shifts[key]))
@@ -178,8 +189,8 @@ class _Lowering:
                         bias=sum(len(b) for b in self.biases),
                         drain=self.drains((shift, pre.width))) if end else {}
             self.ranges.append(RangeRow(
-                segment=segment, base=self.segments[segment].base if segment >= 0 else 0,
-                count=count, start_block=position == 0, on_last=self.q.model.on_last[i],
+                segment=segment, base=self.segments[segment].base // self.align if segment >= 0 else 0,
+                count=cycles, start_block=position == 0, on_last=self.q.model.on_last[i],
                 **fields, **tail))
         self.acc_bound = max(self.acc_bound, int(bound.max()))
         contents = np.zeros(words * len(product.sums) * self.T, np.int64)

@@ -1,6 +1,6 @@
 """Where vector values live in a slice's state memory, and how long a row must wait for another."""
 
-from .program import LATENCIES
+from .program import PLAIN
 
 
 def place(reads, writes):
@@ -57,7 +57,7 @@ def gaps(rows, reads, writes):
             for letter, (value, word, old) in reads[i].items():
                 if old and period is None:
                     continue
-                latency = LATENCIES.vector_a if letter == "a" else LATENCIES.vector_bc
+                latency = PLAIN.vector_a if letter == "a" else PLAIN.vector_bc
                 for k, first, count in producers[value]:
                     if max(word, first) < min(word + row.count, first + count):
                         ready = starts[k] - first + latency - (period if old else 0)

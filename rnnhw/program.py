@@ -26,19 +26,18 @@ class Latencies:
     vector_bc : the same, as operand b or c, whose addresses are delayed
     operand : from a vector decision to the array decision that may read its result
     output : from a vector decision to the transfer of its result as an output word
-    start : from a step's start to the first decision
     """
 
-    array: int = 6
+    array: int
     drain: int = 3
     vector_a: int = 9
     vector_bc: int = 7
     operand: int = 10
     output: int = 11
-    start: int = 1
 
 
-LATENCIES = Latencies()
+PLAIN = Latencies(array=6)
+FAST = Latencies(array=7)
 X_BUFFERS = 2      # steps of input that may wait or be in use
 Y_BUFFERS = 2      # steps of output that may be under way
 TOKENS = 4         # steps the array may be ahead of the vector lanes
@@ -61,13 +60,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class RangeRow:
-    """A run of operands that the array multiplies, one element a cycle.
+    """A run of operands that the array multiplies, one element or pair a cycle.
 
     Parameters
     ----------
     segment : index of the segment, or -1 for the input ``x``
-    base : first word in operand memory
-    count : elements
+    base : first word of ``banks`` elements in operand memory
+    count : cycles; an odd number of elements is padded to a pair
     need : words of the segment that must be written before its word 0 may be read
     previous : the elements are those of the previous step
     end_block : last run of its row block; the four fields below then hold
@@ -161,8 +160,10 @@ class Program:
     ----------
     lanes, slices : P and T; ``lanes`` is a multiple of ``slices``
     segments, ranges, rows : tuples of Segment, RangeRow, VectorRow
-    weights : int64 (words, lanes), in the order the array reads them
-    biases : int64 (words, slices), with half an LSB of rounding added
+    fast : bool
+        Fast inner product: two operands a cycle, two products a multiplier (Winograd 1968).
+    weights : int64 (words, lanes, elements a cycle), in the order the array reads them
+    biases : int64 (words, slices), with half an LSB of rounding added, less eta where ``fast``
     drains : tuple of (shift, width) of the drain's requantize
     outs, copies : tuples of Out and Copy
     aligns, indices : tuples of left shifts of c, and of shifts from operand to table address
@@ -175,6 +176,7 @@ class Program:
     last_step: bool
     lanes: int
     slices: int
+    fast: bool
     x_format: FixedFormat
     x_shift: int
     y_format: FixedFormat
@@ -208,6 +210,26 @@ class Program:
         return self.y_format.width
 
     @property
+    def latencies(self):
+        """Pipeline distances of this program's core."""
+        return FAST if self.fast else PLAIN
+
+    @property
+    def per_cycle(self):
+        """Operands broadcast a cycle."""
+        return 2 if self.fast else 1
+
+    @property
+    def banks(self):
+        """Elements of a word of operand memory: a multiple of what is written and read at once."""
+        return self.slices * (self.per_cycle if self.slices % self.per_cycle else 1)
+
+    @property
+    def operand_depth(self):
+        """Words of ``banks`` elements of one step in operand memory."""
+        return ceil(self.operand_words * self.slices / self.banks)
+
+    @property
     def chain(self):
         """Words of a slice's drain chain, P/T."""
         return self.lanes // self.slices
@@ -225,24 +247,25 @@ class Program:
 
     @property
     def array_multipliers(self):
-        """Multipliers of the array, one a lane."""
-        return self.lanes
+        """Multipliers of the array: one a lane, and the xi lane of a fast one."""
+        return self.lanes + self.fast
 
     @property
     def total_multipliers(self):
         """Multipliers of the whole core: the array's and one a vector lane."""
-        return self.lanes + self.slices
+        return self.array_multipliers + self.slices
 
     @property
     def memories(self):
         """``(name, depth, width)`` of every memory, one entry a copy."""
-        found = [("weights", len(self.weights), self.lanes * self.weight_bits),
+        found = [("weights", len(self.weights), self.lanes * self.per_cycle * self.weight_bits),
                  ("biases", len(self.biases), self.slices * self.acc_width),
-                 ("x", X_BUFFERS << bits(self.input_size - 1), self.x_width + self.x_shift)]
+                 *((f"x{i}", X_BUFFERS << bits(ceil(self.input_size / self.per_cycle) - 1),
+                    self.x_width + self.x_shift) for i in range(self.per_cycle))]
+        if self.segments:
+            found += [(f"operands{b}", 2 << bits(self.operand_depth - 1), self.operand_width)
+                      for b in range(self.banks)]
         for s in range(self.slices):
-            if self.segments:
-                found.append((f"operands{s}", 2 << bits(self.operand_words - 1),
-                              self.operand_width))
             found.append((f"drain{s}", self.fifo_depth, self.word_bits))
             found += [(f"state{s}{letter}", self.state_words, self.word_bits)
                       for letter in "abc" if any(getattr(row, letter) >= 0 for row in self.rows)]

@@ -2,7 +2,7 @@
 
 The core is a set of in-order machines with fixed distances between them, so each time is a
 maximum of earlier times plus a constant; :class:`Schedule` evaluates these maxima block by block
-and row by row. It knows the program and :data:`rnnhw.program.LATENCIES`, nothing of the
+and row by row. It knows the program and its ``latencies``, nothing of the
 gateware. """
 
 from collections import defaultdict
@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from .program import LATENCIES, TOKENS, X_BUFFERS, Y_BUFFERS
+from .program import TOKENS, X_BUFFERS, Y_BUFFERS
 
 
 def _in_order(earliest, start):
@@ -30,7 +30,7 @@ class Timeline:
     """
 
     def __init__(self, program, last):
-        self.p = program
+        self.p, self.far = program, program.latencies
         self.last = list(last)
         self.x_first, self.x_last, self.start, self.issued = [], [], [], []
         self.y_last = [None] * len(self.last)
@@ -62,7 +62,7 @@ class Timeline:
                     freed = self.popped[room - 1] + 1 if room > 0 else 0
                     times[-1] = max(times[-1], cooled, freed)
                     cooled = times[-1] + row.words
-                    self.drained += [times[-1] + LATENCIES.array + LATENCIES.drain + j
+                    self.drained += [times[-1] + self.far.array + self.far.drain + j
                                      for j in range(row.words)]
                 array = int(times[-1])
             self.issued.append(array)
@@ -93,7 +93,9 @@ class Timeline:
         segment = self.p.segments[row.segment]
         written = self.written[row.segment, step]
         self._rows_until(lambda: len(written) == segment.words)
-        return np.repeat(np.array(written), self.p.slices)[:row.count]
+        step = self.p.per_cycle
+        newest = np.minimum(np.arange(row.count) * step + step, segment.length) - 1
+        return np.array(written)[newest // self.p.slices]
 
     def _rows_until(self, reached):
         while not reached():
@@ -116,10 +118,10 @@ class Timeline:
         if row.drain:
             self.popped += times.tolist()
         if row.segment >= 0:
-            self.written[row.segment, t] += (times + LATENCIES.operand).tolist()
+            self.written[row.segment, t] += (times + self.far.operand).tolist()
             self.written.pop((row.segment, t - 2), None)
         if row.y >= 0 and (self.last[t] or not p.last_step):
-            words = np.repeat(times + LATENCIES.output, p.slices)
+            words = np.repeat(times + self.far.output, p.slices)
             words = words[:p.output_size - row.y * p.slices]
             self.y_taken = int(_in_order(words, self.y_taken + 1)[-1])
             self.y_last[t] = self.y_taken
