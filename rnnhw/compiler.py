@@ -7,8 +7,10 @@ import numpy as np
 
 from .cells import CELLS
 from .errors import RnnhwError
+from .listing import orders
 from .placement import gaps, place
 from .program import ONE_FRAC, Copy, Out, Program, RangeRow, Segment, VectorRow
+from .schedule import Schedule
 
 
 class Pool:
@@ -89,33 +91,43 @@ class _Lowering:
     def program(self):
         for i in range(len(self.q.layers)):
             self._layer(i)
-        state_words, addresses = place(self.reads, self.writes)
-        rows = [self._addressed(k, row, addresses) for k, row in enumerate(self.rows)]
-        waits = gaps(rows, self.reads, self.writes)
-        rows = [replace(row, gap=gap) for row, gap in zip(rows, waits)]
         q, model = self.q, self.q.model
         words = [q.formats[f].width for q in self.q.layers for f in q.formats
                  if not f.startswith("weight")]
         operand_widths = [q.operands[s.name].width + q.shifts[s.name] for s in self.segments]
         last = len(q.layers) - 1
-        return Program(
+        program = Program(
             name=model.name, input_size=model.input_size, output_size=model.output_size,
             last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast,
             x_format=q.operands["x"], x_shift=q.shifts["x"], y_format=q.output_format,
             segments=self.segments, operand_words=max((s.base + s.words for s in self.segments), default=0),
             operand_width=max(operand_widths, default=1),
-            ranges=tuple(self.ranges), rows=tuple(rows),
+            ranges=tuple(self.ranges), rows=tuple(self.rows),
             weights=np.concatenate(self.weights),
             weight_bits=max(q.layers[i].formats[w].width for i in range(last + 1)
                             for w in ("weight_ih", "weight_hh") if w in q.layers[i].formats),
             biases=np.concatenate(self.biases), acc_width=int(self.acc_bound).bit_length() + 1,
             drains=tuple(self.drains), outs=tuple(self.outs), copies=tuple(self.copies),
             aligns=tuple(self.aligns), indices=tuple(self.indices),
-            state_words=state_words, word_bits=max(words),
-            table=q.activation if any(r.fn != "mac" for r in rows) else None,
+            state_words=0, word_bits=max(words),
+            table=q.activation if any(r.fn != "mac" for r in self.rows) else None,
             macs_per_step=sum(layer.weight_ih.size + (0 if layer.weight_hh is None
                                                       else layer.weight_hh.size)
                               for layer in q.layers))
+
+        found = [self._ordered(program, order)
+                 for order in orders(program, self.reads, self.writes)]
+        return min(found, key=lambda program: Schedule(program).cycles_per_step)
+
+    def _ordered(self, program, order):
+        """``program`` with its rows in ``order``, placed and timed."""
+        reads = [self.reads[k] for k in order]
+        writes = [self.writes[k] for k in order]
+        words, addresses = place(reads, writes)
+        rows = [self._addressed(program.rows[k], reads[i], writes[i], addresses)
+                for i, k in enumerate(order)]
+        rows = [replace(row, gap=gap) for row, gap in zip(rows, gaps(rows, reads, writes))]
+        return replace(program, rows=tuple(rows), state_words=words)
 
     def _layer(self, i):
         """Row blocks of layer ``i`` and the vector rows that follow each."""
@@ -280,12 +292,12 @@ class _Lowering:
         first //= self.T
         return Value(i, name + "'" * kept, first, ceil(last / self.T) - first)
 
-    def _addressed(self, k, row, addresses):
+    def _addressed(self, row, reads, write, addresses):
         """``row`` with state addresses in place of values."""
         fields = {letter: addresses[value] + word - value.first
-                  for letter, (value, word, _) in self.reads[k].items()}
-        if self.writes[k]:
-            value, word = self.writes[k]
+                  for letter, (value, word, _) in reads.items()}
+        if write:
+            value, word = write
             fields["dst"] = addresses[value] + word - value.first
         return replace(row, **fields)
 

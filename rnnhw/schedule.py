@@ -102,19 +102,32 @@ class Timeline:
             self._vector_row()
 
     def _vector_row(self):
-        (t, k), p = self.row_at, self.p
-        row = p.rows[k]
+        t, k = self.row_at
+        row = self.p.rows[k]
+        self._issue(t, row, self._begin(t, k == 0) + 1 + row.gap)
+        k += 1
+        while k < len(self.p.rows) and self.p.rows[k].on_last and not self.last[t]:
+            k += 1
+        self.row_at = (t, k) if k < len(self.p.rows) else (t + 1, 0)
+
+    def _begin(self, t, first):
+        """Cycle in which the next row becomes the current one; ``first`` of its step's."""
         begin = self.row_end
-        if k == 0:
+        if first:
             begin = max(begin, self.start[t] + 1)
             self.vector_start.append(begin)
+        return begin
+
+    def _issue(self, t, row, earliest):
+        """Run ``row`` of step ``t``; the decisions of its elements."""
+        p = self.p
         times = np.zeros(row.count, np.int64)
         if row.drain:
             first = len(self.popped)
             if first + row.count > len(self.drained):
-                raise RuntimeError(f"vector row {k} waits for a block that waits for it")
+                raise RuntimeError("a vector row waits for a row block that waits for it")
             times = np.array(self.drained[first:first + row.count])
-        times = _in_order(times, begin + 1 + row.gap)
+        times = _in_order(times, earliest)
         if row.drain:
             self.popped += times.tolist()
         if row.segment >= 0:
@@ -126,10 +139,7 @@ class Timeline:
             self.y_taken = int(_in_order(words, self.y_taken + 1)[-1])
             self.y_last[t] = self.y_taken
         self.row_end = int(times[-1])
-        k += 1
-        while k < len(p.rows) and p.rows[k].on_last and not self.last[t]:
-            k += 1
-        self.row_at = (t, k) if k < len(p.rows) else (t + 1, 0)
+        return times
 
 
 class Schedule:
