@@ -11,10 +11,11 @@ from .arith import choose, delay, saturate
 class MacArray(wiring.Component):
     """P lanes share the broadcast operands, each with its own weights and one multiplier.
 
-    A plain lane adds ``x0 * w0`` to its accumulator, a fast one ``(x0 + w1) * (x1 + w0)``; beside
-    fast lanes the xi lane sums ``x0 * x1``. The first product of a row block is loaded, the others added; no product is lost between blocks.
-    All weights of a cycle are one memory word. Lane ``p*T + s`` is word p of slice s's chain.
-    Latency 6 cycles from the decision (5 from ``issue``) to the accumulator, 7 where fast.
+    A plain lane adds ``x0 * w0`` to its accumulator, a fast one ``(x0 + w1) * (x1 + w0)``;
+    beside fast lanes the xi lane sums ``x0 * x1``. The first product of a row block is loaded,
+    the others added; no product is lost between blocks. All weights of a cycle are one memory
+    word. Lane ``p*T + s`` is word p of slice s's chain. Latency 6 cycles from the decision (5
+    from ``issue``) to the accumulator, 7 where fast.
 
     Parameters
     ----------

@@ -55,7 +55,8 @@ class Core(wiring.Component):
             width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout)
         m.submodules.array = array = MacArray(
             weights=p.weights, weight_bits=p.weight_bits,
-            operand_bits=len(operands.operands[0]), acc_width=p.acc_width, issue=blocks.issue_layout)
+            operand_bits=len(operands.operands[0]), acc_width=p.acc_width,
+            issue=blocks.issue_layout)
         m.submodules.drain = drain = Drain(
             biases=p.biases, lanes=p.lanes, acc_width=p.acc_width, word_bits=p.word_bits,
             drains=p.drains, block=blocks.block_layout, latency=p.latencies.array - 1,

@@ -11,9 +11,9 @@ from .arith import choose, delay, ram
 class OperandMemory(wiring.Component):
     """Banks of elements, double-buffered by step; broadcasts ``per_cycle`` operands a cycle.
 
-    A word has ``banks`` elements, one or two groups of the ``slices`` elements written at once. Reads
-    the elements that ``issue`` names, from their banks or from the input buffer, or zero for a state
-    of the step before the first. Latency 3 cycles from ``issue`` to ``operand``,
+    A word has ``banks`` elements, one or two groups of the ``slices`` elements written at once.
+    Reads the elements that ``issue`` names, from their banks or from the input buffer, or zero
+    for a state of the step before the first. Latency 3 cycles from ``issue`` to ``operand``,
     throughput one a cycle, no flow control.
 
     Parameters

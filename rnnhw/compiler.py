@@ -39,8 +39,9 @@ class Value:
 def lower(quantized, lanes, slices, fast=False):
     """The program of ``quantized`` on ``lanes`` array lanes in ``slices`` slices.
 
-    ``fast`` lanes take two operands a cycle: ``x0*w0 + x1*w1 = (x0 + w1)*(x1 + w0) - x0*x1 - w0*w1``;
-    the sum of the last terms, eta, is taken off the bias, that of ``x0*x1``, xi, off in the drain.
+    ``fast`` lanes take two operands a cycle,
+    ``x0*w0 + x1*w1 = (x0 + w1)*(x1 + w0) - x0*x1 - w0*w1``; the sum of the last products, eta, is
+    taken off the bias, that of ``x0*x1``, xi, in the drain.
 
     A row block drains ``k * ceil(units/T)`` words a slice, gate by gate; unit u lives in slice
     ``u mod T``; the blocks of a cell run group of units by group of units, and each vector row
@@ -100,7 +101,8 @@ class _Lowering:
             name=model.name, input_size=model.input_size, output_size=model.output_size,
             last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast,
             x_format=q.operands["x"], x_shift=q.shifts["x"], y_format=q.output_format,
-            segments=self.segments, operand_words=max((s.base + s.words for s in self.segments), default=0),
+            segments=self.segments,
+            operand_words=max((s.base + s.words for s in self.segments), default=0),
             operand_width=max(operand_widths, default=1),
             ranges=tuple(self.ranges), rows=tuple(self.rows),
             weights=np.concatenate(self.weights),
@@ -196,14 +198,14 @@ class _Lowering:
             bound = bound + np.abs(matrix).sum(axis=1) * (1 << (operand.width - 1
                                                                + self.q.shifts[key]))
             segment = self.by_name.get(key, -1)
+            base = self.segments[segment].base // self.align if segment >= 0 else 0
             end = position == len(runs) - 1
             tail = dict(end_block=True, words=words * len(product.sums),
                         bias=sum(len(b) for b in self.biases),
                         drain=self.drains((shift, pre.width))) if end else {}
             self.ranges.append(RangeRow(
-                segment=segment, base=self.segments[segment].base // self.align if segment >= 0 else 0,
-                count=cycles, start_block=position == 0, on_last=self.q.model.on_last[i],
-                **fields, **tail))
+                segment=segment, base=base, count=cycles, start_block=position == 0,
+                on_last=self.q.model.on_last[i], **fields, **tail))
         self.acc_bound = max(self.acc_bound, int(bound.max()))
         contents = np.zeros(words * len(product.sums) * self.T, np.int64)
         contents[lane] = bias
@@ -305,10 +307,3 @@ class _Lowering:
 def _format_of(cell, name):
     """Name of the format that a cell's value is kept in."""
     return next(op.fmt for op in cell.ops if op.dst == name)
-
-
-def choose(quantized, config, limits=None):
-    """The program that :func:`rnnhw.choose.choose` finds best under the limits."""
-    from .choose import choose as best
-
-    return best(quantized, config, limits)

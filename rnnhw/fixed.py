@@ -70,7 +70,7 @@ class FixedFormat:
 
 
 def round_shift(value, shift):
-    """Drop ``shift >= 0`` bits, half up: ``(v + 2**(shift-1)) >> shift``; exact where ``shift`` is 0."""
+    """Drop ``shift >= 0`` bits, half up: ``(v + 2**(shift-1)) >> shift``; ``v`` where it is 0."""
     if shift < 0:
         raise ValueError(f"shift must not be negative, not {shift!r}")
     return (value + ((1 << shift) >> 1)) >> shift

@@ -1,8 +1,8 @@
 """The order of a step's vector rows: a list schedule, found by running the cycle model greedily.
 
-The row sequencer runs its table in order. The compiler therefore runs the model with a sequencer that
-takes, whenever one ends, the row that can start first, and writes the table in the order it found.
-"""
+The row sequencer runs its table in order. The compiler therefore runs the model with a sequencer
+that takes, whenever one ends, the row that can start first, and writes the table in the order it
+found. """
 
 from .schedule import Timeline
 

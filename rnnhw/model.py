@@ -33,7 +33,8 @@ class Recurrent:
 
     LSTM: ``i f o = s(W_ih x + b_ih + W_hh h + b_hh)``, ``g = tanh(...)``, ``c = f*c + i*g``,
     ``h = o*tanh(c)``. GRU: ``r z = s(...)``, then with ``reset_after``
-    ``n = tanh(W_ih x + b_ih + r*(W_hh h + b_hh))``, else ``n = tanh(W_ih x + b_ih + W_hh (r*h) + b_hh)``;
+    ``n = tanh(W_ih x + b_ih + r*(W_hh h + b_hh))``, else
+    ``n = tanh(W_ih x + b_ih + W_hh (r*h) + b_hh)``;
     ``h = (1-z)*n + z*h``.
 
     Parameters

@@ -1,4 +1,4 @@
-"""A network in integers: what the quantiser makes, the golden model runs and the compiler places."""
+"""A network in integers, as the quantiser makes it and golden model and compiler take it."""
 
 from dataclasses import dataclass, field
 
@@ -41,8 +41,8 @@ class QuantizedLayer:
 class QuantizedModel:
     """A model in integers.
 
-    Operand segments are named ``x`` (the input), ``{i}.h`` (layer i's hidden state), ``{i}.q`` (r*h of
-    a GRU with reset before) and ``{i}.y`` (a Linear layer that another layer follows).
+    Operand segments are named ``x`` (the input), ``{i}.h`` (layer i's hidden state), ``{i}.q``
+    (r*h of a GRU with reset before) and ``{i}.y`` (a Linear layer that another layer follows).
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ def range_records(program):
     """Records of the array's table; ``count`` is one less than the elements of the run."""
     return _plain({
         "x": row.segment < 0, "segment": max(0, row.segment), "base": row.base,
-        "count": row.count - 1, "single": row.count == 1, "need": row.need, "most": program.segments[max(0, row.segment)].words - 1 + row.need
-        if program.segments else 0,
+        "count": row.count - 1, "single": row.count == 1, "need": row.need,
+        "most": row.need + (program.segments[row.segment].words - 1 if row.segment >= 0 else 0),
         "previous": row.previous, "start_block": row.start_block, "end_block": row.end_block,
         "words": row.words, "bias": row.bias, "drain": row.drain,
         **_ends(program.ranges, k)} for k, row in enumerate(program.ranges))
