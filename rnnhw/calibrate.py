@@ -1,0 +1,112 @@
+"""What calibration data show: ranges of all tensors, and a sample on which formats are tried."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import reference
+from .formats import Range
+
+CHUNK_VALUES = 1 << 22     # values of a trace held at once
+SAMPLE_SEQUENCES = 32
+SAMPLE_STEPS = 256
+SAMPLE_PRODUCTS = 1 << 31
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A few sequences, longest first, with the float trace of each tensor.
+
+    Parameters
+    ----------
+    x : float (batch, seq_len, input_size)
+    lengths : int (batch,)
+    trace : dict of float (batch, seq_len, units)
+    """
+
+    x: np.ndarray
+    lengths: np.ndarray
+    trace: dict
+
+    @property
+    def running(self):
+        """For each step, how many of the sequences have it."""
+        return np.count_nonzero(np.arange(self.x.shape[1])[:, None] < self.lengths, axis=1)
+
+    @property
+    def valid(self):
+        """(batch, seq_len) mask of steps that are not padding."""
+        return np.arange(self.x.shape[1]) < self.lengths[:, None]
+
+
+def _step_products(model):
+    return sum(layer.input_size * layer.weight_ih.shape[0] + layer.weight_hh.size
+               if layer.kind != "linear" else layer.weight.size for layer in model.layers)
+
+
+def chunks(model, x, lengths):
+    """Slices of the batch whose traces fit the memory, as ``(rows, x, lengths)``."""
+    values = x.shape[1] * sum(12 * layer.output_size for layer in model.layers)
+    size = max(1, CHUNK_VALUES // values)
+    for start in range(0, len(x), size):
+        rows = slice(start, start + size)
+        yield rows, x[rows, :lengths[rows].max()], lengths[rows]
+
+
+def sample(model, x, lengths):
+    """Up to 32 sequences evenly spaced over the batch, cut to 256 steps, fewer in large models."""
+    steps = max(64, min(SAMPLE_SEQUENCES * SAMPLE_STEPS, SAMPLE_PRODUCTS // _step_products(model)))
+    count = min(len(x), SAMPLE_SEQUENCES, steps)
+    rows = np.unique(np.linspace(0, len(x) - 1, count).round().astype(np.int64))
+    cut = np.minimum(lengths[rows], min(SAMPLE_STEPS, max(1, steps // count)))
+    rows = rows[np.argsort(-cut, kind="stable")]
+    cut = np.sort(cut)[::-1]
+    x = x[rows, :cut.max()]
+    return Sample(x, cut, reference.trace(model, x, cut))
+
+
+def valid_rows(array, lengths, on_last):
+    """Values of (batch, seq_len, units) at valid steps, or at the last one: (steps, units)."""
+    if on_last:
+        return array[np.arange(len(array)), 0 if array.shape[1] == 1 else lengths - 1]
+    return array[np.arange(array.shape[1]) < lengths[:, None]]
+
+
+def ranges(model, x, lengths, fixed):
+    """Ranges of all tensors over the valid steps of ``x``, by name.
+
+    ``fixed`` gives formats for which values beyond are counted. Besides the names of
+    :func:`reference.trace` there are ``{i}.d``, ``{i}.gate`` (-1..1 by definition) and the operand
+    copies ``{i}.h_operand``, ``{i}.q_operand`` and ``{i}.y_operand``.
+    """
+    found = {}
+
+    def add(name, values):
+        for key in (name, f"{name}_operand") if name[-2:] in (".h", ".q", ".y") else (name,):
+            found.setdefault(key, Range(fmt=fixed.get(key))).add(values)
+
+    for _, part, cut in chunks(model, x, lengths):
+        trace = reference.trace(model, part, cut)
+        for name, values in trace.items():
+            on_last = name != "x" and model.on_last[int(name.split(".")[0])]
+            add(name, valid_rows(values, cut, on_last))
+        for i, layer in enumerate(model.layers):
+            if layer.kind in ("gru", "gru_reset_before"):
+                h = trace[f"{i}.h"]
+                before = np.concatenate([np.zeros_like(h[:, :1]), h[:, :-1]], axis=1)
+                new = np.tanh(trace[f"{i}.s" if layer.kind == "gru" else f"{i}.pre_n"])
+                add(f"{i}.d", valid_rows(before - new, cut, False))
+    for i, layer in enumerate(model.layers):
+        if layer.kind != "linear":
+            found[f"{i}.gate"] = Range(-1.0, 1.0, 0)
+    return found
+
+
+def sqnr_db(signal, noise):
+    """Signal to quantisation noise from two energies; None where there is no noise or no signal."""
+    return 10 * float(np.log10(signal / noise)) if signal and noise else None
+
+
+def compare(reference_values, values):
+    """Energies ``(signal, noise)`` of float values and of their integer model's values."""
+    return float(np.sum(reference_values**2)), float(np.sum((values - reference_values) ** 2))

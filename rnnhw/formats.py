@@ -1,0 +1,214 @@
+"""Rules by which formats are found: covering, weights by least error, alignment, fixed ones."""
+
+from dataclasses import dataclass, field
+from math import ceil, frexp, inf, log, log2
+
+import numpy as np
+
+from .errors import RnnhwError
+from .fixed import FixedFormat
+
+WORD_BITS = 18             # of a word at a multiplier, an operand's shift included
+ACC_BITS = 48              # of an accumulator
+FRAC_LIMIT = 40            # |frac_bits| that is ever chosen
+# share of values that a fixed format may let saturate, and factor by which they may exceed it
+STRICT = 0.01, 2
+WEIGHTS = 1, 2             # one fraction bit more than covers may have the less squared error
+MILD = 0.2, 8              # before a function that is flat where they saturate
+TENSORS = {
+    "lstm": ("weight_ih", "weight_hh", "pre", "gate", "c", "h", "h_operand"),
+    "gru": ("weight_ih", "weight_hh", "pre", "pre_nx", "pre_nh", "s", "gate", "d", "h",
+            "h_operand"),
+    "gru_reset_before": ("weight_ih", "weight_hh", "pre", "pre_n", "gate", "q", "d", "h",
+                         "h_operand"),
+    "linear": ("weight_ih", "pre", "y", "y_operand"),
+}
+
+
+@dataclass
+class Range:
+    """What values of a tensor were seen; ``beyond`` counts those over 1 LSB outside ``fmt``."""
+
+    low: float = inf
+    high: float = -inf
+    total: int = 0
+    beyond: int = 0
+    fmt: FixedFormat | None = field(default=None, repr=False)
+
+    def add(self, values):
+        """Take an array of values in."""
+        if values.size:
+            self.low = min(self.low, float(values.min()))
+            self.high = max(self.high, float(values.max()))
+            self.total += values.size
+            if self.fmt is not None:
+                self.beyond += count_beyond(values, self.fmt)
+
+    @property
+    def largest(self):
+        """Largest magnitude."""
+        return max(-self.low, self.high)
+
+
+def count_beyond(values, fmt):
+    """Number of ``values`` that lie more than one LSB outside ``fmt``."""
+    low, high = (fmt.min - 1) * fmt.lsb, (fmt.max + 1) * fmt.lsb
+    return int(np.count_nonzero(values < low) + np.count_nonzero(values > high))
+
+
+def cover(name, low, high, width):
+    """Most fraction bits at which ``low`` and ``high`` round to codes of ``width`` bits.
+
+    At most 40; a tensor that is all zero gets ``width - 1``.
+
+    Raises
+    ------
+    RnnhwError
+        If fewer than -40 would be needed.
+    """
+    largest = max(-low, high)
+    if largest == 0:
+        return width - 1
+    frac = min(FRAC_LIMIT, width + 1 - frexp(largest)[1])
+    while frac >= -FRAC_LIMIT:
+        fmt = FixedFormat(width, frac)
+        codes = np.floor(np.array([low, high]) * 2.0**frac + 0.5)
+        if codes[0] >= fmt.min and codes[1] <= fmt.max:
+            return frac
+        frac -= 1
+    raise RnnhwError(f"{name} reaches {largest:.3g}, which {width} bits hold only with fewer than "
+                     f"-{FRAC_LIMIT} fraction bits; scale the model or its data.")
+
+
+def weight_frac(name, values, width):
+    """Fraction bits of a weight tensor: the less squared error of covering and one bit more."""
+    frac = cover(name, values.min(initial=0), values.max(initial=0), width)
+    errors = []
+    for candidate in (frac, frac + 1):
+        fmt = FixedFormat(width, candidate)
+        errors.append(float(np.sum((fmt.to_float(fmt.quantize(values)) - values) ** 2)))
+    return frac + (errors[1] < errors[0])
+
+
+def known_names(model):
+    """Names of all tensors whose format may be fixed, in order."""
+    names = ["x"]
+    for i, layer in enumerate(model.layers):
+        names += [f"{i}.{tensor}" for tensor in TENSORS[layer.kind]]
+    if model.layers[-1].kind == "linear":
+        names.remove(f"{len(model.layers) - 1}.y_operand")
+    return names
+
+
+def check_names(model, formats):
+    """Refuse fixed formats of unknown names or of more than 18 bits."""
+    known = known_names(model)
+    for name, fmt in formats.items():
+        if name not in known:
+            raise RnnhwError(f"formats has the unknown tensor {name!r}; known are "
+                             f"{', '.join(known)}.")
+        if not 2 <= fmt.width <= WORD_BITS:
+            raise RnnhwError(f"Format {fmt} fixed for {name} is {fmt.width} bits wide; the engine "
+                             f"takes 2..{WORD_BITS} bits.")
+
+
+def flat_range(frac_bits):
+    """Power of two beyond which sigmoid, and so tanh, is within half an LSB of its limit.
+
+    ``1 - s(R) < 2**-(frac_bits + 1)``, that is ``R > ln(2) * (frac_bits + 1)``; 16 for 15 bits.
+    """
+    return 1 << ceil(log2(log(2) * (frac_bits + 1)))
+
+
+def check_fixed(name, fmt, seen, enough=None):
+    """Refuse a fixed format that cannot hold its data.
+
+    It cannot if over 1 % of the values (weights: any share) lie more than an LSB outside or the
+    largest is over twice what the format holds. Where ``enough`` is given, the limits are 20 % and
+    8 times, and a format that holds ``-enough..enough`` to an LSB may saturate at will. Inputs and
+    weights must not all round to zero.
+    """
+    if seen.largest == 0:
+        return
+    held = f"Format {fmt} fixed for {name} holds {fmt.min * fmt.lsb:g}..{fmt.max * fmt.lsb:g}"
+    if name.endswith(".gate"):
+        if fmt.frac_bits >= fmt.width:
+            raise RnnhwError(f"{held}, but gates reach -1..1; {fmt.width - 1} fraction bits would "
+                             "hold them.")
+        return
+    weights = ".weight" in name
+    most_share, most_factor = WEIGHTS if weights else STRICT if enough is None else MILD
+    share = seen.beyond / max(1, seen.total)
+    factor = max(seen.high / (fmt.max + 1), seen.low / fmt.min) / fmt.lsb
+    reach = (fmt.max + 1) * fmt.lsb
+    if (share > most_share or factor > most_factor) and (enough is None or reach < enough):
+        best = cover(name, seen.low, seen.high, fmt.width)
+        raise RnnhwError(
+            f"{held}, but {100 * share:.3g} % of its {seen.total} values saturate and they reach "
+            f"{seen.low:.4g}..{seen.high:.4g}; {best} fraction bits would hold them.")
+    if (weights or name == "x") and seen.largest * 2.0**fmt.frac_bits < 0.5:
+        best = cover(name, seen.low, seen.high, fmt.width)
+        raise RnnhwError(f"Format {fmt} fixed for {name} is so coarse that all its values round to "
+                         f"0, for they reach {seen.low:.4g}..{seen.high:.4g}; {best} fraction bits "
+                         "would hold them.")
+
+
+def align(segments, links, operands, weights, fixed, needs):
+    """Left shifts of a chain's operand segments, so that each layer's products have one scale.
+
+    ``weights[ih] + operands[a] + shift[a] = weights[hh] + operands[b] + shift[b]`` for every link
+    ``(a, b, ih, hh)``. Shifts are the smallest that are not negative and give each ``(segment,
+    weight, frac_bits)`` of ``needs`` its accumulator fraction. Where an operand and its shift pass
+    18 bits, the finest product loses fraction bits: in its operand, or in its weights where those
+    have more bits left.
+
+    Parameters
+    ----------
+    segments : names along the chain, input side first; ``links[k]`` joins the k-th to the next
+    operands, weights : dicts of FixedFormat by segment and by weight tensor
+    fixed : names of segments and weight tensors whose format the user fixed
+
+    Returns
+    -------
+    shifts : dict by segment
+    lost : dict of fraction bits that a segment or weight tensor lost
+    """
+    lost = {}
+    room = {s: WORD_BITS - operands[s].width for s in segments}
+    formats = operands | weights
+
+    def frac(name):
+        return formats[name].frac_bits - lost.get(name, 0)
+
+    while True:
+        steps = [frac(ih) + frac(a) - frac(hh) - frac(b) for a, b, ih, hh in links]
+        totals = [sum(steps[:k]) for k in range(len(segments))]
+        shifts = {s: total - min(totals) for s, total in zip(segments, totals)}
+        worst = max(range(len(segments)), key=lambda k: shifts[segments[k]] - room[segments[k]])
+        name = segments[worst]
+        if shifts[name] <= room[name]:
+            break
+        least = totals.index(min(totals))
+        path = range(min(least, worst), max(least, worst))
+        # along the path to the worst segment, the products on the near side of a rise are finer
+        sign, side = (1, 2) if worst > least else (-1, 3)
+        finer = [(abs(steps[k]), links[k][side]) for k in path
+                 if steps[k] * sign > 0 and links[k][side] not in fixed]
+        victims = [max(finer)[1]] if finer else []
+        if segments[least] not in fixed:
+            victims.append(segments[least])
+        if not victims:
+            named = [w for k in path for w in links[k][2:]]
+            raise RnnhwError(f"Operands of {name}, {operands[name].width} bits wide, would need a "
+                             f"left shift of {shifts[name]} bits, but words end at {WORD_BITS} "
+                             f"bits; fix fewer fraction bits in one of {', '.join(named)}.")
+        victim = max(reversed(victims), key=lambda n: formats[n].width - lost.get(n, 0))
+        lost[victim] = lost.get(victim, 0) + 1
+    raised = max([0] + [need - (frac(w) + frac(s) + shifts[s]) for s, w, need in needs])
+    shifts = {s: shift + raised for s, shift in shifts.items()}
+    for s, weight, need in needs:
+        if shifts[s] > room[s]:
+            raise RnnhwError(f"Products of {s} and {weight} have {frac(s)} + {frac(weight)} "
+                             f"fraction bits, but {need} are needed for their sums; scale the data "
+                             "down, use fewer activation_bits or fix a coarser format of the sums.")
+    return shifts, lost

@@ -1,0 +1,109 @@
+"""From a float model to integers: a format for every tensor, shifts that align products, biases."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import calibrate, data, golden
+from .assign import Assignment
+from .errors import RnnhwError
+from .formats import check_names, count_beyond
+from .measure import account, report_text
+
+__all__ = ["quantize", "report_text"]
+
+GAIN_DB = 0.5              # that a format must bring over one tried before it
+SHARE_LIMIT = 0.1          # of values that a format tried later may let saturate
+RANDOM_SEQUENCES, RANDOM_STEPS = 4, 32
+
+
+def quantize(model, config, calibration=None, lengths=None, labels=None, progress=None):
+    """Integers for ``model``: weights and biases, formats, shifts, the activation table, a report.
+
+    Scales are powers of two per tensor. Operands cover what calibration shows; weights take the
+    fraction bits of least squared error; the range of ``c`` is chosen by the SQNR of h in the
+    integer model itself. The accumulator of a layer has ``acc_frac = weight + operand + shift``
+    fraction bits for every operand. See docs/numerics.md.
+
+    Parameters
+    ----------
+    model : Model
+    config : Config
+    calibration : float (seq_len, input_size) or (batch, seq_len, input_size), or None
+        None: 4 sequences of 32 standard normal steps drawn with ``config.seed``.
+    lengths : int (batch,) or None; padding never counts
+    labels : class integers (batch,), for the accuracy in the report, or targets, which are not used
+    progress : callable taking one sentence, or None
+
+    Raises
+    ------
+    RnnhwError
+        If the data do not fit the model, are empty or not finite; if a format the user fixed is of
+        an unknown tensor, over 18 bits, cannot hold its data or would need a negative shift.
+    """
+    check_names(model, config.formats)
+    say = progress or (lambda text: None)
+    random = calibration is None
+    if random:
+        if lengths is not None or labels is not None:
+            raise RnnhwError("lengths and labels belong to calibration data, but none is given.")
+        x = data.random_inputs(model, RANDOM_SEQUENCES, RANDOM_STEPS, config.seed)
+    else:
+        x = data.check_values(calibration, model.input_size, "calibration")
+        lengths = data.check_lengths(lengths, x)
+        labels = data.check_labels(labels, model, x, "labels")
+    if x.ndim == 2:
+        x, labels = x[None], None if labels is None else labels[None]
+    lengths = np.full(len(x), x.shape[1]) if lengths is None else lengths
+    say(f"Calibrating on {len(x)} sequences ({lengths.sum()} steps)")
+    assignment = Assignment(model, config, calibrate.ranges(model, x, lengths, config.formats))
+    tried = _Trial(assignment, x, lengths).settle(say) if assignment.choices else {}
+    result = assignment.result()
+    say("Comparing the integer model with the float model")
+    report = account(result, config, assignment.seen, x, lengths, labels, random)
+    return replace(result, report=report | {"tried": tried, "notes": assignment.notes})
+
+
+class _Trial:
+    """Formats of an assignment that are settled by the SQNR of h over a sample, layer by layer."""
+
+    def __init__(self, assignment, x, lengths):
+        self.all = assignment
+        self.sample = calibrate.sample(assignment.model, x, lengths)
+
+    def settle(self, say):
+        """Try all choices; returns the SQNR of h in dB by tensor and format."""
+        tried = {}
+        codes = self.all.formats["x"].quantize(self.sample.x)
+        for i in range(max(int(name.split(".")[0]) for name in self.all.choices) + 1):
+            name = f"{i}.c"
+            if name in self.all.choices:
+                say(f"Choosing the format of {name}")
+                tried[name] = self._settle(name, i, codes)
+            codes = self._forward(i, codes)[1]
+        return tried
+
+    def _settle(self, name, i, codes):
+        valid, trace = self.sample.valid, self.sample.trace
+        values, h = trace[name][valid], trace[f"{i}.h"][valid]
+        best, kept, tried = None, None, {}
+        for fmt in self.all.choices[name]:
+            if kept is not None and count_beyond(values, fmt) > SHARE_LIMIT * values.size:
+                continue
+            self.all.formats[name] = fmt
+            got = self.all.formats[f"{i}.h"].to_float(self._forward(i, codes)[0][valid])
+            db = calibrate.sqnr_db(*calibrate.compare(h, got))
+            tried[str(fmt)] = db
+            if kept is None or (db is not None and best is not None and db > best + GAIN_DB):
+                best, kept = db, fmt
+        self.all.formats[name] = kept
+        return tried
+
+    def _forward(self, i, codes):
+        """Outputs of layer ``i`` and their operand copies, in integers."""
+        layer = golden.Layer(self.all.result(i + 1), i)
+        if layer.q.layer.kind == "linear":
+            return layer.linear(codes, self.sample.running)
+        zeros = {key: np.zeros((len(codes), layer.q.layer.hidden_size), np.int64)
+                 for key in layer.state}
+        return layer.recurrent(codes, self.sample.running, zeros)[:2]
