@@ -1,0 +1,25 @@
+"""From a trained recurrent network to an FPGA accelerator: integers, Verilog, bitstream."""
+
+from .config import Config
+from .design import Design, compile
+from .errors import RnnhwError
+from .folder import load_design
+from .load import from_keras, load
+from .model import Linear, Model, Recurrent
+
+__version__ = "0.1.0"
+__all__ = ["Config", "Design", "Linear", "Model", "Recurrent", "RnnhwError", "compile", "compress",
+           "from_keras", "from_torch", "load", "load_design"]
+
+
+def from_torch(module):
+    """Model of a PyTorch module; see :func:`rnnhw.importers.torch.from_torch`."""
+    from .importers import torch
+
+    return torch.from_torch(module)
+
+
+def compress(model, block_size=None, data=None):
+    """Refused: block-circulant models are not built yet."""
+    raise RnnhwError("compress (block-circulant layers) is not built yet; quantize takes the model "
+                     "as it is.")

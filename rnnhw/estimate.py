@@ -1,0 +1,188 @@
+"""What a design costs before it is built: cycles by the schedule model, memories, multipliers."""
+
+from fractions import Fraction
+from numbers import Integral
+
+from .errors import RnnhwError
+from .report import facts, page
+
+# depth and width of a block RAM with one read and one write port
+RAMS = {"ecp5": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)),
+        "ice40": ((2048, 2), (1024, 4), (512, 8), (256, 16))}
+STEPS = (1, 10, 100)       # lengths whose cycles a report lists
+
+
+def rams(memories, family="ecp5"):
+    """Block RAMs that ``memories``, ``(name, depth, width)`` each, fill if every one is block RAM.
+
+    Each memory takes ``ceil(depth/d) * ceil(width/w)`` of the shape ``d`` by ``w`` that needs
+    fewest. Synthesis may put small memories in lookup tables instead: this is an upper bound.
+    """
+    return sum(min(-(-depth // d) * -(-width // w) for d, w in RAMS[family])
+               for _, depth, width in memories if depth and width)
+
+
+class Estimate:
+    """Figures of a design; cycles are those that a simulation counts, exactly.
+
+    Parameters
+    ----------
+    design : Design
+    board : name of the board whose limits are compared, or None
+    clock_mhz : float or None
+        Clock of what was built for the board, whose fit is then no question; None: its usual one.
+    """
+
+    def __init__(self, design, board=None, clock_mhz=None):
+        from .costs import Cost, cost
+        from .schedule import Schedule
+
+        model = design.model
+        self.board = board
+        self.program = design.program
+        self.schedule = Schedule(self.program)
+        self.cost = cost(model)
+        self.step_cost = sum((cost(layer) for layer, last in zip(model.layers, model.on_last)
+                              if not last), Cost())
+        if board is not None:
+            from boards import limits
+
+            self.limits = limits(board)
+            self.built = clock_mhz is not None
+            self.clock_mhz = clock_mhz if self.built else self.limits.clock_mhz
+
+    def cycles(self, seq_len):
+        """Cycles from the first input word to the last output word of a sequence."""
+        if not isinstance(seq_len, Integral) or seq_len < 1:
+            raise RnnhwError(f"seq_len must be a whole number of at least 1, not {seq_len!r}.")
+        return self.schedule.cycles(int(seq_len))
+
+    @property
+    def cycles_per_step(self) -> Fraction:
+        """Cycles that a further step costs once the schedule is periodic."""
+        return self.schedule.cycles_per_step
+
+    @property
+    def latency_cycles(self):
+        """Cycles from the last input word of a step to its last output word."""
+        return self.schedule.latency_cycles
+
+    @property
+    def array_multipliers(self):
+        """Multipliers of the array."""
+        return self.program.array_multipliers
+
+    @property
+    def total_multipliers(self):
+        """Multipliers of the array and of the vector lanes."""
+        return self.program.total_multipliers
+
+    @property
+    def memory_bits(self):
+        """Bits of all memories."""
+        return sum(depth * width for _, depth, width in self.program.memories)
+
+    @property
+    def family(self):
+        """Family of the board's device; ``ecp5``, whose RAMs hold 18 kbit, without a board."""
+        return "ecp5" if self.board is None else self.limits.family
+
+    @property
+    def block_rams(self):
+        """Block RAMs if every memory were one, in the shapes of :attr:`family`."""
+        return rams(self.program.memories, self.family)
+
+    @property
+    def macs_per_step(self):
+        """Multiply-accumulates of the dense matrices in a step that is not a sequence's last.
+
+        Layers that run for the last step only are left out, as they are in ``cycles_per_step``.
+        """
+        return self.step_cost.macs
+
+    @property
+    def effective_macs_per_multiplier_cycle(self):
+        """``macs_per_step / (array_multipliers * cycles_per_step)``; 1 is an array never idle."""
+        return float(self.macs_per_step / (self.array_multipliers * self.cycles_per_step))
+
+    @property
+    def operations(self):
+        """Multiplications, additions and nonlinear functions of a step that runs every layer.
+
+        Reference: Rezk et al. 2020, table 3.
+        """
+        return self.cost.operations
+
+    @property
+    def parameters(self):
+        """Weights and biases of the model (Rezk et al. 2020, table 3)."""
+        return self.cost.parameters
+
+    def data(self):
+        """Every figure, ready for JSON."""
+        found = {"name": self.program.name, "lanes": self.program.lanes,
+                 "vector_lanes": self.program.slices,
+                 "cycles_per_step": self.cycles_per_step, "latency_cycles": self.latency_cycles,
+                 "cycles": {str(n): self.cycles(n) for n in STEPS},
+                 "array_multipliers": self.array_multipliers,
+                 "total_multipliers": self.total_multipliers, "memory_bits": self.memory_bits,
+                 "block_rams": self.block_rams, "block_ram_family": self.family,
+                 "macs_per_step": self.macs_per_step,
+                 "effective_macs_per_multiplier_cycle": self.effective_macs_per_multiplier_cycle,
+                 "operations": self.operations, "parameters": self.parameters}
+        if self.board is not None:
+            found["board"] = self._board()
+        return found
+
+    def _board(self):
+        step = float(self.cycles_per_step)
+        found = {"name": self.board, "clock_mhz": self.clock_mhz,
+                 "step_us": step / self.clock_mhz,
+                 "latency_us": self.latency_cycles / self.clock_mhz,
+                 "gop_per_s": self.step_cost.operations * self.clock_mhz / step / 1e3}
+        return found if self.built else found | self._fit()
+
+    def _fit(self):
+        """Whether the board's part holds the design; None where synthesis decides."""
+        from .build import certain_need
+
+        most = {"multipliers": self.total_multipliers, "block_rams": self.block_rams}
+        there = {name: getattr(self.limits, name) for name in most}
+        least = certain_need(self.program, self.board)
+        if all(most[name] <= there[name] for name in most):
+            fits = True
+        else:
+            fits = None if all(least[name] <= there[name] for name in least) else False
+        return {"at_most_available": {name: (most[name], there[name]) for name in most},
+                "fits": fits}
+
+    def text(self):
+        """The figures as a page."""
+        board = []
+        if self.board is not None:
+            at = self._board()
+            board = [("clock", f"{at['clock_mhz']:g} MHz"),
+                     ("time a step", f"{at['step_us']:.4g} us"),
+                     ("latency a step", f"{at['latency_us']:.4g} us"),
+                     ("throughput", f"{at['gop_per_s']:.4g} GOP/s")]
+        if self.board is not None and not self.built:
+            board += [(name.replace("_", " "), f"{most} at most, of {there}")
+                      for name, (most, there) in at["at_most_available"].items()]
+            board.append(("fits", "only if small memories become logic" if at["fits"] is None
+                          else at["fits"]))
+        return page(f"Estimate of {self.program.name}", [
+            ("Cycles", facts([("a step, steady state", self.cycles_per_step),
+                              ("latency, last word in to last word out", self.latency_cycles),
+                              *((f"a sequence of {n} step{'s' * (n > 1)}", self.cycles(n))
+                                for n in STEPS)])),
+            ("Engine", facts([("array lanes (one multiplier each)", self.array_multipliers),
+                              ("vector lanes", self.program.slices),
+                              ("multipliers in all", self.total_multipliers),
+                              ("effective MACs per multiplier-cycle",
+                               f"{self.effective_macs_per_multiplier_cycle:.4f}"),
+                              ("memory bits", self.memory_bits),
+                              (f"block RAMs at most ({self.family})", self.block_rams)])),
+            ("Network", facts([("multiply-accumulates a step", self.macs_per_step),
+                               ("operations of a step of every layer", self.operations),
+                               ("parameters", self.parameters)])),
+            (f"On {self.board}", facts(board))])

@@ -1,0 +1,78 @@
+"""Named networks with seeded random weights: one comment and one description each.
+
+A preset has the tables of a CONFIG file (see :mod:`rnnhw.project`) and a line that says what it is.
+"""
+
+from dataclasses import dataclass, field
+
+from .errors import RnnhwError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The tables of a CONFIG file, and one line about them."""
+
+    about: str
+    layers: tuple
+    model: dict = field(default_factory=dict)
+    config: dict = field(default_factory=dict)
+
+
+def _lstm(m, n):
+    return {"kind": "lstm", "input_size": m, "hidden_size": n}
+
+
+def _gru(m, n, **more):
+    return {"kind": "gru", "input_size": m, "hidden_size": n, **more}
+
+
+PRESETS = {
+    # 64 lanes divide 4*128 rows and one vector lane keeps up: the array never waits
+    "lstm-128": Preset("LSTM, 128 inputs, 128 units, 64 lanes", (_lstm(128, 128),),
+                       config={"lanes": 64, "vector_lanes": 1}),
+    # three kinds of row block a unit; drained twice as fast
+    "gru-128": Preset("GRU, 128 inputs, 128 units, 64 lanes", (_gru(128, 128),),
+                      config={"lanes": 64, "vector_lanes": 2}),
+    # few inputs: the state's products are nearly all there is
+    "lstm-40-128": Preset("LSTM, 40 inputs, 128 units, 64 lanes", (_lstm(40, 128),),
+                          config={"lanes": 64, "vector_lanes": 2}),
+    # a step is shorter than the pipelines are deep: the order of vector rows decides
+    "lstm-6-20": Preset("LSTM, 6 inputs, 20 units, at most 40 multipliers", (_lstm(6, 20),),
+                        config={"max_multipliers": 40}),
+    # latency bound on a middling array
+    "lstm-16-64": Preset("LSTM, 16 inputs, 64 units, 64 lanes", (_lstm(16, 64),),
+                         config={"lanes": 64, "vector_lanes": 4}),
+    # the shape of the spoken-digit recogniser: frames in, a class out at the end
+    "spoken-digits": Preset("GRU, 13 inputs, 64 units, 10 classes at the last step, 16 lanes",
+                            (_gru(13, 64), {"kind": "linear", "output_size": 10}),
+                            model={"last_step": True}, config={"lanes": 16, "vector_lanes": 2}),
+    # fits an iCE40UP5K, which has 30 block RAMs and 8 multipliers
+    "spoken-digits-small": Preset("GRU, 13 inputs, 48 units, 10 classes, 6-bit weights",
+                                  (_gru(13, 48), {"kind": "linear", "output_size": 10}),
+                                  model={"last_step": True},
+                                  config={"weight_bits": 6, "board": "icebreaker"}),
+    # every cell once, every step out
+    "stack": Preset("LSTM, GRU reset before, GRU, linear with tanh; every step out",
+                    (_lstm(8, 12), {"kind": "gru", "hidden_size": 12, "reset_after": False},
+                     {"kind": "gru", "hidden_size": 8},
+                     {"kind": "linear", "output_size": 4, "activation": "tanh"}),
+                    config={"lanes": 8, "vector_lanes": 2}),
+    # small enough for Amaranth's own simulator
+    "tiny": Preset("LSTM, 3 inputs, 4 units, 4 lanes", (_lstm(3, 4),),
+                   config={"lanes": 4, "vector_lanes": 1}),
+}
+
+
+def preset(name):
+    """The tables ``{"model": ..., "layers": [...], "config": ...}`` of a preset.
+
+    Raises
+    ------
+    RnnhwError
+        If there is none of that name; the sentence lists those there are.
+    """
+    if name not in PRESETS:
+        raise RnnhwError(f"There is no preset {name!r}; known are {', '.join(PRESETS)}.")
+    found = PRESETS[name]
+    return {"model": {"name": name, **found.model},
+            "layers": [dict(layer) for layer in found.layers], "config": dict(found.config)}

@@ -1,0 +1,212 @@
+"""Bad input at the command line: one clear line, exit status 2, nothing left behind."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import rnnhw
+from rnnhw import npz
+from rnnhw.cli import main
+from rnnhw.model import Linear, Model, Recurrent
+from rnnhw.verbs import VERBS
+
+TINY = "[[layers]]\nkind = 'lstm'\ninput_size = 3\nhidden_size = 4\n"
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(capsys, *argv):
+    """The sentence of a command that must be refused and leave nothing."""
+    before = sorted(os.listdir())
+    status = main([str(a) for a in argv])
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert status == 2 and out == "" and "Traceback" not in err
+    assert all(line.startswith("rnnhw: ") or not line.startswith(" ") for line in lines)
+    assert sum(line.startswith("rnnhw: error: ") for line in lines) == 1
+    assert lines[-1].startswith("rnnhw: error: ") and lines[-1].endswith(".")
+    assert sorted(os.listdir()) == before
+    return lines[-1].removeprefix("rnnhw: error: ")
+
+
+@pytest.mark.parametrize("argv, sentence", [
+    ([], "the following arguments are required: VERB; see rnnhw --help."),
+    (["train"], "argument VERB: invalid choice: 'train' (choose from"),
+    (["quantize", "tiny"], "arguments are required: -o/--output; see rnnhw quantize --help."),
+    (["quantize", "tiny", "-o", "d", "--lanes", "3"], "unrecognized arguments: --lanes 3"),
+    (["simulate", "tiny", "--simulator", "vcs"], "argument --simulator: invalid choice: 'vcs'"),
+    (["simulate", "tiny", "--gaps", "1"], "--gaps must be within 0..0.95, not 1.0."),
+    (["simulate", "tiny", "--stalls", "-1"], "--stalls must be within 0..0.95, not -1.0."),
+    (["simulate", "tiny", "--seed", "-1"], "--seed must be at least 0, not -1."),
+    (["simulate", "tiny", "--waves"], "--waves needs a folder to keep them in; add -o DIR."),
+    (["simulate", "tiny", "--verilog", "none.v"],
+     "none.v does not exist; the core.v that generate wrote is needed."),
+    (["compress", "m.onnx", "--block-size", "8", "-o", "f"],
+     "compress (block-circulant layers) is not built yet"),
+    (["estimate", "none"], "There is no preset 'none'; known are lstm-128, gru-128"),
+    (["estimate", "none.onnx"], "none.onnx does not exist; a model file, a TOML file"),
+    (["estimate", "tiny", "--config", "none.toml"], "none.toml does not exist; a TOML file"),
+    (["estimate", "tiny", "--board", "arty"], "There is no board 'arty'; known are ulx3s-85f"),
+    (["build", "tiny", "-o", "b"], "build needs --board NAME, or the key board in [config]"),
+    (["build", "tiny", "--board", "arty", "-o", "b"], "There is no board 'arty'; known are"),
+    (["build", "tiny", "--board", "ulx3s-85f", "--clock", "0", "-o", "b"],
+     "--clock must be above 0 MHz, not 0.0."),
+    (["run", "tiny", "--port", "p", "--input", "x.npz"], "tiny is not a design folder"),
+    (["generate", ".", "-o", "g"], ". is not a design folder (it has no design.json)"),
+    (["quantize", "model.h5", "-o", "d"], "model.h5 does not exist"),
+    (["quantize", "tiny", "--calibration", "x.npz", "-o", "d"], "x.npz does not exist"),
+])
+def test_arguments(work, capsys, argv, sentence):
+    assert sentence in refused(capsys, *argv)
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ("[config\n", "c.toml is not TOML: "),
+    ("[config]\nlane = 4\n", "[config] of c.toml has the unknown key 'lane'; known are weight_"),
+    ("[config]\nweight_bits = 1\n", "weight_bits must be a whole number within 2..18, not 1."),
+    ("[config]\nactivation_error = 0.5\n", "activation_error must be within 2**-12..2**-6"),
+    ("[config]\nactivation_kind = 'hard'\n", "activation_kind 'hard' is not built yet"),
+    ("[config]\nfast_inner_product = true\n", "fast_inner_product is not built yet"),
+    ("[config]\nblock_size = 8\n", "block_size and spectrum_bits (block-circulant layers)"),
+    ("[config]\nboard = 'arty'\n", "There is no board 'arty'; known are ulx3s-85f, icebreaker"),
+    ("[formats]\n'0.zz' = '8/4'\n", "formats has the unknown tensor '0.zz'; known are x, 0.weight"),
+    ("[formats]\nx = '8-4'\n", "A format is written width/frac_bits, as 16/11, not '8-4'."),
+    ("[formats]\nx = '8/12'\n", "Format 8/12 fixed for x holds"),
+    ("[formats]\n'0.h' = '99/4'\n", "A format's width must be within 1..64 bits, not 99."),
+])
+def test_toml(work, capsys, text, sentence):
+    (work / "c.toml").write_text(text)
+    assert sentence in refused(capsys, "generate", "tiny", "--config", "c.toml", "-o", "g")
+
+
+@pytest.mark.parametrize("x, sentence", [
+    (np.zeros((2, 4, 5)), "x of x.npz has 5 features a step, but the model takes 3."),
+    (np.zeros((0, 4, 3)), "x of x.npz is empty (shape (0, 4, 3))"),
+    (np.full((2, 4, 3), np.nan), "x of x.npz holds 24 values that are NaN or infinite"),
+    (np.zeros(7), "x of x.npz has shape (7,), but (seq_len, 3) or (batch, seq_len, 3) is needed."),
+])
+def test_data(work, capsys, x, sentence):
+    np.savez("x.npz", x=x)
+    for verb in ("quantize", "generate"):
+        assert sentence in refused(capsys, verb, "tiny", "--calibration", "x.npz", "-o", "d")
+    assert sentence in refused(capsys, "simulate", "tiny", "--input", "x.npz", "-o", "d")
+
+
+def test_data_that_are_no_npz(work, capsys):
+    (work / "x.npz").write_bytes(b"x,y\n1,2\n")
+    assert "x.npz is not an .npz file" in refused(
+        capsys, "quantize", "tiny", "--calibration", "x.npz", "-o", "d")
+
+
+def test_a_format_that_cannot_hold_its_data_says_how_much_saturates(work, capsys):
+    np.savez("x.npz", x=4 * np.random.default_rng(0).standard_normal((4, 20, 3)))
+    (work / "c.toml").write_text("[formats]\nx = '8/7'\n")
+    sentence = refused(capsys, "quantize", "tiny", "--config", "c.toml", "--calibration", "x.npz",
+                       "-o", "d")
+    assert "Format 8/7 fixed for x holds -1..0.992188, but" in sentence
+    assert "% of its 240 values saturate" in sentence
+
+
+@pytest.mark.parametrize("name, content, sentence", [
+    ("m.npz", b"PK\x03\x04", "m.npz is not an .npz file of plain arrays, or it is cut"),
+    ("m.h5", b"", "m.h5 cannot be read: reading Keras files is not built yet"),
+    ("m.csv", b"", "m.csv has the suffix '.csv', which names no known kind of model file"),
+    ("m.toml", b"[[layers]]\n", "layer 0 of [[layers]] is of kind None; lstm, gru, linear"),
+])
+def test_model_files(work, capsys, name, content, sentence):
+    (work / name).write_bytes(content)
+    assert sentence in refused(capsys, "quantize", name, "-o", "d")
+
+
+def test_model_weights_that_are_not_finite(work, capsys):
+    model = Model(layers=(Linear(weight=np.ones((2, 3))),))
+    npz.save(model, "m.npz")
+    arrays = dict(np.load("m.npz"))
+    arrays["0.weight"] = np.full((2, 3), np.inf)
+    np.savez("m.npz", **arrays)
+    assert "holds 6 values that are NaN or infinite" in refused(
+        capsys, "quantize", "m.npz", "-o", "d")
+
+
+def test_onnx_files(work, capsys):
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    (work / "no.onnx").write_bytes(b"this is no model")
+    assert "no.onnx" in refused(capsys, "quantize", "no.onnx", "-o", "d")
+    value = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 2, 3]) for n in "xy"]
+    graph = helper.make_graph([helper.make_node("Selu", ["x"], ["y"], name="odd")], "g",
+                              value[:1], value[1:])
+    onnx.save(helper.make_model(graph), "selu.onnx")
+    sentence = refused(capsys, "quantize", "selu.onnx", "-o", "d")
+    assert "Selu" in sentence and "odd" in sentence
+    content = (work / "selu.onnx").read_bytes()
+    (work / "cut.onnx").write_bytes(content[:len(content) // 2])
+    assert "cut.onnx" in refused(capsys, "quantize", "cut.onnx", "-o", "d")
+
+
+def test_torch_files_need_trust(work, capsys):
+    (work / "m.pt").write_bytes(b"PK\x03\x04")
+    assert "--trust" in refused(capsys, "quantize", "m.pt", "-o", "d")
+
+
+def test_a_design_folder_is_not_quantized_again(work, capsys):
+    assert main(["quantize", "tiny", "-o", "d", "--quiet"]) == 0
+    capsys.readouterr()
+    assert "d is a design folder and already quantized" in refused(
+        capsys, "quantize", "d", "-o", "e")
+    np.savez("x.npz", x=np.zeros((2, 3)))
+    assert "--calibration does not go with it" in refused(
+        capsys, "generate", "d", "--calibration", "x.npz", "-o", "e")
+    (work / "c.toml").write_text("[config]\nweight_bits = 4\n")
+    assert "weight_bits is settled in the design folder d; only lanes, vector_lanes" in refused(
+        capsys, "estimate", "d", "--config", "c.toml")
+    (work / "c.toml").write_text(TINY)
+    assert "c.toml has [layers], but d already is a model" in refused(
+        capsys, "estimate", "d", "--config", "c.toml")
+    (work / "d" / "design.npz").write_bytes(b"")
+    assert "The design folder d is damaged" in refused(capsys, "estimate", "d")
+
+
+def test_a_file_in_the_way_of_the_outputs(work, capsys):
+    (work / "d").write_text("mine")
+    for verb in ("quantize", "generate", "simulate", "estimate"):
+        assert "d is a file; name a folder for the outputs." in refused(
+            capsys, verb, "tiny", "-o", "d")
+    assert (work / "d").read_text() == "mine"
+
+
+def test_a_design_that_does_not_fit_is_refused_before_place_and_route(work, capsys):
+    model = Model(layers=(Recurrent(
+        cell="lstm", weight_ih=np.random.default_rng(0).standard_normal((256, 64)),
+        weight_hh=np.random.default_rng(1).standard_normal((256, 64))),))
+    npz.save(model, "big.npz")
+    sentence = refused(capsys, "build", "big.npz", "--board", "icebreaker", "-o", "b")
+    assert "block RAM" in sentence and "30" in sentence
+
+
+def test_a_missing_package_says_what_to_install(work):
+    (work / "m.onnx").write_bytes(b"x")
+    code = ("import sys; sys.modules['onnx'] = None\n"
+            "from rnnhw.cli import main; sys.exit(main(['quantize', 'm.onnx', '-o', 'd']))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(
+                              rnnhw.__file__))})
+    assert done.returncode == 2
+    assert done.stderr == ("rnnhw: error: Reading m.onnx needs the package onnx; install it with: "
+                           "pip install 'rnnhw[onnx]'.\n")
+
+
+def test_what_is_not_built_yet_is_refused_from_python():
+    with pytest.raises(rnnhw.RnnhwError, match=r"compress \(block-circulant layers\) is not built"):
+        rnnhw.compress(None, block_size=8)
+    with pytest.raises(rnnhw.RnnhwError, match="from_keras: reading Keras models is not built yet"):
+        rnnhw.from_keras(None)
+    assert set(VERBS) == {"quantize", "generate", "simulate", "build", "estimate", "compress",
+                          "run", "boards", "presets"}

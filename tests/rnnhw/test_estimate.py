@@ -1,0 +1,98 @@
+from fractions import Fraction
+
+import pytest
+
+import rnnhw
+from rnnhw.costs import cost
+from rnnhw.estimate import rams
+from rnnhw.project import resolve
+
+
+@pytest.fixture(scope="module")
+def designs():
+    found = {}
+    for name in ("tiny", "lstm-128", "spoken-digits"):
+        project = resolve(name)
+        found[name] = rnnhw.compile(project.model, project.config)
+    return found
+
+
+@pytest.mark.parametrize("memory, family, count", [
+    ((1024, 18), "ecp5", 1), ((1024, 19), "ecp5", 2), ((512, 36), "ecp5", 1),
+    ((513, 36), "ecp5", 2), ((2049, 9), "ecp5", 2), ((16384, 1), "ecp5", 1),
+    ((1024, 512), "ecp5", 29), ((256, 16), "ice40", 1), ((256, 17), "ice40", 2),
+    ((1024, 48), "ice40", 12), ((0, 48), "ice40", 0)])
+def test_block_rams_of_one_memory(memory, family, count):
+    assert rams([("m", *memory)], family) == count
+
+
+def test_cycles_grow_by_cycles_per_step(designs):
+    for design in designs.values():
+        estimate = design.estimate()
+        assert isinstance(estimate.cycles_per_step, Fraction)
+        assert estimate.cycles(80) - estimate.cycles(60) == 20 * estimate.cycles_per_step
+        assert estimate.latency_cycles < estimate.cycles(1)
+
+
+def test_figures_of_a_model_follow_the_survey(designs):
+    estimate = designs["lstm-128"].estimate()
+    m = n = 128
+    assert estimate.parameters == 4 * n * n + 4 * n * m + 4 * n
+    assert estimate.operations == 2 * (4 * n * n + 4 * n * m) + 3 * n + 5 * n + 5 * n
+    assert estimate.macs_per_step == 4 * n * (n + m)
+    assert estimate.array_multipliers == 64
+
+
+def test_plain_lanes_of_the_large_lstm_never_wait(designs):
+    assert designs["lstm-128"].estimate().effective_macs_per_multiplier_cycle >= 0.99
+
+
+def test_layers_of_the_last_step_are_no_part_of_a_step(designs):
+    design = designs["spoken-digits"]
+    estimate = design.estimate()
+    gru, linear = design.model.layers
+    assert estimate.macs_per_step == cost(gru).macs
+    assert estimate.operations == cost(gru).operations + cost(linear).operations
+    assert estimate.effective_macs_per_multiplier_cycle <= 1
+
+
+def test_memory_bits_hold_weights_and_biases(designs):
+    design = designs["lstm-128"]
+    estimate = design.estimate()
+    assert estimate.memory_bits >= 8 * 4 * 128 * 256
+    assert estimate.block_rams * 18432 >= estimate.memory_bits
+
+
+def test_boards_say_what_fits(designs):
+    for board, fits in (("ulx3s-85f", True), ("icebreaker", False)):
+        estimate = designs["lstm-128"].estimate(board)
+        at = estimate.data()["board"]
+        assert at["fits"] is fits
+        assert at["at_most_available"]["multipliers"][0] == estimate.total_multipliers
+        assert board in estimate.text() and "GOP/s" in estimate.text()
+    assert designs["tiny"].estimate("icebreaker").data()["board"]["fits"] in (True, None)
+    assert "board" not in designs["tiny"].estimate().data()
+
+
+def test_times_of_what_was_built_are_at_its_clock(designs):
+    usual, built = (designs["tiny"].estimate("ulx3s-85f", mhz) for mhz in (None, 50.0))
+    at = built.data()["board"]
+    assert at["clock_mhz"] == 50 and "fits" not in at and "fits" not in built.text()
+    assert at["step_us"] == float(built.cycles_per_step) / 50
+    assert at["latency_us"] == built.latency_cycles / 50
+    assert usual.data()["board"]["clock_mhz"] != 50
+
+
+def test_a_board_of_the_config_counts(designs):
+    assert designs["tiny"].with_hardware(board="icebreaker").estimate().board == "icebreaker"
+
+
+@pytest.mark.parametrize("seq_len", [0, -1, 2.5, "3"])
+def test_lengths_are_whole_numbers(designs, seq_len):
+    with pytest.raises(rnnhw.RnnhwError, match="seq_len must be a whole number of at least 1, not"):
+        designs["tiny"].estimate().cycles(seq_len)
+
+
+def test_an_unknown_board_lists_the_known(designs):
+    with pytest.raises(rnnhw.RnnhwError, match="There is no board 'arty'; known are ulx3s-85f"):
+        designs["tiny"].estimate("arty")
