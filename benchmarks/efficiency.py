@@ -2,11 +2,10 @@
 
     python -m benchmarks.efficiency [PRESET ...]
 
-For each preset the Verilog runs under cocotb for two sequences, one a step longer than the other; the
-difference of their cycles is what a step costs, and is held against the estimate. A figure counts the
-dense multiply-accumulates of a step over the array's multipliers times the cycles of a step: batch 1,
-one stream, everything included.
-"""
+For each preset the Verilog runs under cocotb for two sequences, one a step longer than the
+other; the difference of their cycles is what a step costs, and is held against the estimate. A
+figure counts the dense multiply-accumulates of a step over the array's multipliers times the
+cycles of a step: batch 1, one stream, everything included. """
 
 import argparse
 import sys
@@ -20,7 +19,7 @@ STEPS = 6
 
 
 def measured_cycles(design, steps):
-    """Cycles of one random sequence of ``steps`` in the simulated Verilog, which must be bit exact."""
+    """Cycles of a random sequence of ``steps`` in the simulated Verilog; it must be bit exact."""
     rng = np.random.default_rng(0)
     fmt = design.input_format
     x = rng.integers(fmt.min, fmt.max, (1, steps, design.model.input_size), endpoint=True)

@@ -2,9 +2,8 @@
 
     python -m benchmarks.equality [--cocotb]
 
-Prints one line a configuration: words compared, words that differ, cycles simulated and estimated. With
-``--cocotb`` every third configuration also runs as Verilog under cocotb.
-"""
+Prints one line a configuration: words compared, words that differ, cycles simulated and
+estimated. With ``--cocotb`` every third configuration also runs as Verilog under cocotb. """
 
 import argparse
 import sys

@@ -30,10 +30,14 @@ def saturate(m, value, width, name):
     return result, clipped
 
 
-def delay(m, signal, cycles, name):
-    """``signal`` as it was ``cycles`` cycles ago; zero before that."""
+def delay(m, signal, cycles, name, reset_less=False):
+    """``signal`` as it was ``cycles`` cycles ago; zero before that.
+
+    ``reset_less`` is for data whose flag is reset; block RAMs and multipliers can hold such a
+    register.
+    """
     for i in range(cycles):
-        late = Signal(signal.shape(), name=f"{name}_{i + 1}")
+        late = Signal(signal.shape(), name=f"{name}_{i + 1}", reset_less=reset_less)
         m.d.sync += late.eq(signal)
         signal = late
     return signal

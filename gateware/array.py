@@ -15,7 +15,7 @@ class MacArray(wiring.Component):
     beside fast lanes the xi lane sums ``x0 * x1``. The first product of a row block is loaded,
     the others added; no product is lost between blocks. All weights of a cycle are one memory
     word. Lane ``p*T + s`` is word p of slice s's chain. Latency 6 cycles from the decision (5
-    from ``issue``) to the accumulator, 7 where fast.
+    from ``issue``) to the accumulator, one more where fast, two more where deep.
 
     Parameters
     ----------
@@ -30,7 +30,8 @@ class MacArray(wiring.Component):
     Reference: Winograd 1968; Pogue and Nicolici, arXiv 2311.12224.
     """
 
-    def __init__(self, *, weights, weight_bits, operand_bits, acc_width, issue):
+    def __init__(self, *, weights, weight_bits, operand_bits, acc_width, issue, deep):
+        self.deep = deep
         self.weights, self.weight_bits, self.acc_width = weights, weight_bits, acc_width
         self.operand_bits = operand_bits
         _, self.lanes, self.per_cycle = weights.shape
@@ -49,9 +50,10 @@ class MacArray(wiring.Component):
         m.submodules.weights = memory
         read = memory.read_port()
         m.d.comb += read.addr.eq(self.issue.weight)
-        word = delay(m, read.data, 2, "weight_word")
-        valid = delay(m, self.issue.valid, 4 + self.fast, "valid")
-        start = delay(m, self.issue.start, 4 + self.fast, "start")
+        word = delay(m, read.data, 2 + self.deep, "weight_word", reset_less=True)
+        late = 4 + self.fast + 2 * self.deep
+        valid = delay(m, self.issue.valid, late, "valid")
+        start = delay(m, self.issue.start, late, "start")
         for lane in range(self.lanes + self.fast):
             if lane < self.lanes:
                 weights = [word[i * bits:(i + 1) * bits].as_signed()
@@ -61,14 +63,16 @@ class MacArray(wiring.Component):
             if self.fast:
                 x0, x1 = self.operands
                 wide = signed(max(bits, self.operand_bits) + 1)
-                left = Signal(wide, name=f"left{lane}")
-                right = Signal(wide, name=f"right{lane}")
+                left = Signal(wide, name=f"left{lane}", reset_less=True)
+                right = Signal(wide, name=f"right{lane}", reset_less=True)
                 m.d.sync += [left.eq(x0 + weights[1]), right.eq(x1 + weights[0])]
             else:
                 left, right = self.operands[0], weights[0]
-            product = Signal(signed(len(left) + len(right)), name=f"product{lane}")
-            total = Signal(signed(self.acc_width), name=f"acc{lane}")
+            product = Signal(signed(len(left) + len(right)), name=f"product{lane}",
+                             reset_less=True)
+            total = Signal(signed(self.acc_width), name=f"acc{lane}", reset_less=True)
             m.d.sync += product.eq(left * right)
+            product = delay(m, product, self.deep, f"product{lane}", reset_less=True)
             with m.If(valid):
                 m.d.sync += total.eq(Mux(start, 0, total) + product)
             m.d.comb += self.accumulators[lane].eq(total)
@@ -99,7 +103,8 @@ class Drain(wiring.Component):
     pushing, push : Out(1); words : Out array, one a slice; clipped : Out(slices)
     """
 
-    def __init__(self, *, biases, lanes, acc_width, word_bits, drains, block, latency, xi):
+    def __init__(self, *, biases, lanes, acc_width, word_bits, drains, block, latency, xi, deep):
+        self.deep = deep
         self.latency, self.xi = latency, xi
         self.biases, self.lanes, self.acc_width = biases, lanes, acc_width
         self.word_bits, self.drains = word_bits, drains
@@ -117,12 +122,14 @@ class Drain(wiring.Component):
                         init=[[int(bias) for bias in word] for word in self.biases])
         m.submodules.biases = memory
         read = memory.read_port()
-        block = delay(m, self.block, self.latency, "block")
+        early = delay(m, self.block, self.latency - self.deep, "block")
+        block = delay(m, early, self.deep, "block_late")
+        bias_word = delay(m, read.data, self.deep, "bias_word", reset_less=True)
         left = Signal.like(block.words, name="left")
         kind = Signal.like(block.drain, name="kind")
         bias = Signal.like(block.bias, name="bias")
         shifting = Signal()
-        m.d.comb += [shifting.eq(left != 0), read.addr.eq(Mux(block.valid, block.bias, bias))]
+        m.d.comb += [shifting.eq(left != 0), read.addr.eq(Mux(early.valid, early.bias, bias))]
         m.d.sync += bias.eq(read.addr + 1)
         with m.If(block.valid):
             m.d.sync += [left.eq(block.words), kind.eq(block.drain)]
@@ -137,20 +144,21 @@ class Drain(wiring.Component):
         length = self.lanes // self.slices
         common = 0
         if self.xi:
-            common = Signal(signed(self.acc_width), name="xi")
+            common = Signal(signed(self.acc_width), name="xi", reset_less=True)
             with m.If(block.valid):
                 m.d.sync += common.eq(self.accumulators[self.lanes])
         for s in range(self.slices):
-            chain = [Signal(signed(self.acc_width), name=f"chain{s}_{p}") for p in range(length)]
+            chain = [Signal(signed(self.acc_width), name=f"chain{s}_{p}", reset_less=True)
+                     for p in range(length)]
             for p in range(length):
                 with m.If(block.valid):
                     m.d.sync += chain[p].eq(self.accumulators[p * self.slices + s])
                 if p + 1 < length:
                     with m.Elif(shifting):
                         m.d.sync += chain[p].eq(chain[p + 1])
-            total = Signal(signed(self.acc_width), name=f"total{s}")
-            shifted = Signal(signed(self.acc_width), name=f"shifted{s}")
-            m.d.sync += total.eq(chain[0] - common + read.data[s])
+            total = Signal(signed(self.acc_width), name=f"total{s}", reset_less=True)
+            shifted = Signal(signed(self.acc_width), name=f"shifted{s}", reset_less=True)
+            m.d.sync += total.eq(chain[0] - common + bias_word[s])
             m.d.sync += shifted.eq(choose(kind2, [total >> shift for shift, _ in self.drains]))
             widths = list(dict.fromkeys(width for _, width in self.drains))
             options = [saturate(m, shifted, width, f"word{s}_{width}") for width in widths]

@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from rnnhw.program import X_BUFFERS, Y_BUFFERS
 
-from .arith import ram
+from .arith import choose, ram
 
 
 def x_layout(width):
@@ -107,7 +107,7 @@ class InputBuffer(wiring.Component):
 class OutputBuffer(wiring.Component):
     """Two steps of output, filled a word of ``slices`` elements at a time, sent an element a cycle.
 
-    Words of a step must be written in order; each leaves as soon as the cycle after next.
+    Words of a step must be written in order; each leaves three cycles later at the earliest.
     ``free`` says that a further step may start (``start``) that will give an output.
 
     Parameters
@@ -142,8 +142,10 @@ class OutputBuffer(wiring.Component):
         word = Signal(max(1, word_bits))
         bank = Signal(range(self.slices))
         element = Signal(range(self.size))
-        fetch, fetched_last = Signal(), Signal()
+        fetch, fetched, fetched_last, move = Signal(), Signal(), Signal(), Signal()
         fetched_bank = Signal.like(bank)
+        element_out = Signal(signed(self.width), reset_less=True)
+        last_out = Signal()
         at_end, bank_end, step_done = Signal(), Signal(), Signal()
         banks = []
         for s in range(self.slices):
@@ -158,12 +160,13 @@ class OutputBuffer(wiring.Component):
             ]
         m.d.comb += [
             self.free.eq(under_way != Y_BUFFERS),
-            fetch.eq((written != 0) & (~self.y.valid | self.y.ready)),
+            move.eq(fetched & (~self.y.valid | self.y.ready)),
+            fetch.eq((written != 0) & (~fetched | move)),
             at_end.eq(element == self.size - 1),
             bank_end.eq(at_end | (bank == self.slices - 1)),
             step_done.eq(self.y.valid & self.y.ready & self.y.payload.last),
-            self.y.payload.data.eq(Array(read.data for read in banks)[fetched_bank]),
-            self.y.payload.last.eq(fetched_last),
+            self.y.payload.data.eq(element_out),
+            self.y.payload.last.eq(last_out),
         ]
         m.d.sync += [
             written.eq(written + self.write - (fetch & bank_end)),
@@ -171,11 +174,16 @@ class OutputBuffer(wiring.Component):
         ]
         with m.If(self.write & (self.word == self.words - 1)):
             m.d.sync += filling.eq(~filling)
-        with m.If(self.y.ready):
+        with m.If(move):
+            m.d.sync += [self.y.valid.eq(1), last_out.eq(fetched_last),
+                         element_out.eq(choose(fetched_bank, [read.data for read in banks]))]
+        with m.Elif(self.y.ready):
             m.d.sync += self.y.valid.eq(0)
+        with m.If(move):
+            m.d.sync += fetched.eq(0)
         with m.If(fetch):
             m.d.sync += [
-                self.y.valid.eq(1),
+                fetched.eq(1),
                 fetched_bank.eq(bank),
                 fetched_last.eq(at_end),
                 element.eq(Mux(at_end, 0, element + 1)),

@@ -52,15 +52,16 @@ class Core(wiring.Component):
             size=p.output_size, width=p.y_width, slices=p.slices)
         m.submodules.operands = operands = OperandMemory(
             words=p.operand_depth, banks=p.banks, slices=p.slices, per_cycle=p.per_cycle,
-            width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout)
+            width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout,
+            deep=p.deep)
         m.submodules.array = array = MacArray(
             weights=p.weights, weight_bits=p.weight_bits,
             operand_bits=len(operands.operands[0]), acc_width=p.acc_width,
-            issue=blocks.issue_layout)
+            issue=blocks.issue_layout, deep=p.deep)
         m.submodules.drain = drain = Drain(
             biases=p.biases, lanes=p.lanes, acc_width=p.acc_width, word_bits=p.word_bits,
             drains=p.drains, block=blocks.block_layout, latency=p.latencies.array - 1,
-            xi=p.fast)
+            xi=p.fast, deep=p.deep)
 
         wiring.connect(m, wiring.flipped(self.x), source.x)
         wiring.connect(m, sink.y, wiring.flipped(self.y))
@@ -83,15 +84,16 @@ class Core(wiring.Component):
             m.d.comb += drain.accumulators[lane].eq(array.accumulators[lane])
 
         issue = rows.issue
-        copied = delay(m, issue.copied, 8, "copied")
-        segment = delay(m, issue.segment, 8, "segment")
+        far = 8 + 2 * p.deep
+        copied = delay(m, issue.copied, far, "copied")
+        segment = delay(m, issue.segment, far, "segment")
         m.d.comb += [
             operands.write.eq(delay(m, copied, 1, "write")),
-            operands.write_parity.eq(delay(m, issue.parity, 9, "parity")),
-            operands.write_word.eq(delay(m, issue.operand, 9, "operand")),
+            operands.write_parity.eq(delay(m, issue.parity, far + 1, "parity")),
+            operands.write_word.eq(delay(m, issue.operand, far + 1, "operand")),
             blocks.written.eq(Cat(copied & (segment == i) for i in range(len(p.segments)))),
-            sink.write.eq(delay(m, issue.sent, 8, "sent")),
-            sink.word.eq(delay(m, issue.y, 8, "y_word")),
+            sink.write.eq(delay(m, issue.sent, far, "sent")),
+            sink.word.eq(delay(m, issue.y, far, "y_word")),
         ]
         for s in range(p.slices):
             lane = VectorLane(p, rows.issue_layout, self.table_style)

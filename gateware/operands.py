@@ -13,7 +13,7 @@ class OperandMemory(wiring.Component):
 
     A word has ``banks`` elements, one or two groups of the ``slices`` elements written at once.
     Reads the elements that ``issue`` names, from their banks or from the input buffer, or zero
-    for a state of the step before the first. Latency 3 cycles from ``issue`` to ``operand``,
+    for a state of the step before the first. Latency 3 cycles (4 deep) from ``issue`` to operand,
     throughput one a cycle, no flow control.
 
     Parameters
@@ -30,7 +30,8 @@ class OperandMemory(wiring.Component):
     operands : Out, the elements
     """
 
-    def __init__(self, *, words, banks, slices, per_cycle, width, x_width, issue):
+    def __init__(self, *, words, banks, slices, per_cycle, width, x_width, issue, deep):
+        self.deep = deep
         self.words, self.banks, self.slices, self.width = words, banks, slices, width
         self.per_cycle = per_cycle
         self.groups = banks // slices
@@ -43,14 +44,14 @@ class OperandMemory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        is_x = delay(m, self.issue.x, 1, "is_x")
-        zero = delay(m, self.issue.zero, 1, "zero")
-        bank = delay(m, self.issue.bank, 1, "bank")
+        is_x = delay(m, self.issue.x, 1 + self.deep, "is_x")
+        zero = delay(m, self.issue.zero, 1 + self.deep, "zero")
+        bank = delay(m, self.issue.bank, 1 + self.deep, "bank")
         banks = []
         word_bits, group_bits = ceil_log2(max(1, self.words)), ceil_log2(self.groups)
         for b in range(self.banks if self.words else 0):
             write, read = ram(m, f"bank{b}", signed(self.width), 2 << word_bits)
-            banks.append(read.data)
+            banks.append(delay(m, read.data, self.deep, f"read{b}", reset_less=True))
             group = self.write_word[:group_bits] == b // self.slices
             m.d.comb += [
                 read.addr.eq(Cat(self.issue.word[:word_bits], self.issue.parity)),
@@ -60,11 +61,13 @@ class OperandMemory(wiring.Component):
                 write.data.eq(self.elements[b % self.slices]),
             ]
         for i, x_operand in enumerate(self.x_operands):
-            chosen = Signal(self.operands[i].shape(), name=f"chosen{i}")
+            chosen = Signal(self.operands[i].shape(), name=f"chosen{i}", reset_less=True)
+            x_operand = delay(m, x_operand, self.deep, f"x_read{i}", reset_less=True)
             if banks:
                 state = Mux(zero, 0, choose(bank, banks[i::self.per_cycle]))
                 m.d.sync += chosen.eq(Mux(is_x, x_operand, state))
             else:
                 m.d.sync += chosen.eq(x_operand)
-            m.d.sync += self.operands[i].eq(chosen)
+            operand = delay(m, chosen, 1, f"operand{i}", reset_less=True)
+            m.d.comb += self.operands[i].eq(operand)
         return m

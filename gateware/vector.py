@@ -45,6 +45,7 @@ class VectorLane(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p, issue = self.p, self.issue
+        d = p.deep
         bits = p.word_bits
         word = signed(bits)
 
@@ -59,41 +60,46 @@ class VectorLane(wiring.Component):
             m.d.sync += filling.eq(filling + 1)
 
         state = {}
-        for letter, cycles in (("a", 0), ("b", 2), ("c", 2)):
+        for letter, cycles, behind in (("a", 0, 1 + d), ("b", 2 + d, 3 + 2 * d),
+                                       ("c", 2 + d, 3 + 2 * d)):
             if any(getattr(row, letter) >= 0 for row in p.rows):
                 write, read = ram(m, f"state_{letter}", word, p.state_words)
-                m.d.comb += [read.addr.eq(late(letter, cycles)), write.en.eq(late("store", 8)),
-                             write.addr.eq(late("dst", 8)), write.data.eq(self.result)]
-                state[letter] = Mux(late(f"zero_{letter}", cycles + 1), 0, read.data)
+                m.d.comb += [read.addr.eq(late(letter, cycles)),
+                             write.en.eq(late("store", 8 + 2 * d)),
+                             write.addr.eq(late("dst", 8 + 2 * d)), write.data.eq(self.result)]
+                word_read = delay(m, read.data, d, f"state_{letter}_read", reset_less=True)
+                state[letter] = Mux(late(f"zero_{letter}", behind), 0, word_read)
             else:
                 state[letter] = Const(0, word)
 
-        a = Signal(word)
-        m.d.sync += a.eq(Mux(late("drain", 1), drained.data, state["a"]))
-        factor = Signal(signed(max(bits, ONE_FRAC + 2)))
-        addend = Signal(signed(max(bits, INTERCEPT_FRAC + 1) + 1))
+        a = Signal(word, reset_less=True)
+        drained_read = delay(m, drained.data, d, "drained_read", reset_less=True)
+        m.d.sync += a.eq(Mux(late("drain", 1 + d), drained_read, state["a"]))
+        factor = Signal(signed(max(bits, ONE_FRAC + 2)), reset_less=True)
+        addend = Signal(signed(max(bits, INTERCEPT_FRAC + 1) + 1), reset_less=True)
         one = Const(1 << ONE_FRAC, factor.shape())
-        b = Mux(late("one", 3), one, state["b"])
-        c = Mux(late("has_c", 3), Mux(late("subtract", 3), -state["c"], state["c"]), 0)
+        b = Mux(late("one", 3 + 2 * d), one, state["b"])
+        signed_c = Mux(late("subtract", 3 + 2 * d), -state["c"], state["c"])
+        c = Mux(late("has_c", 3 + 2 * d), signed_c, 0)
         if p.table is None:
             m.d.sync += [factor.eq(b), addend.eq(c)]
         else:
-            slope, intercept = self._look_up(m, a, late("index", 2))
-            is_table = late("fn", 3) != FUNCTIONS.index("mac")
+            slope, intercept = self._look_up(m, a, late("index", 2 + d))
+            is_table = late("fn", 3 + 2 * d) != FUNCTIONS.index("mac")
             m.d.sync += [factor.eq(Mux(is_table, slope, b)),
                          addend.eq(Mux(is_table, intercept, c))]
-        multiplicand = delay(m, a, 2, "multiplicand")
-        product = Signal(signed(bits + len(factor)))
-        aligned = Signal(signed(len(addend) + max(p.aligns)))
-        total = Signal(signed(max(len(product), len(aligned)) + 1))
+        multiplicand = delay(m, a, 2 + d, "multiplicand", reset_less=True)
+        product = Signal(signed(bits + len(factor)), reset_less=True)
+        aligned = Signal(signed(len(addend) + max(p.aligns)), reset_less=True)
+        total = Signal(signed(max(len(product), len(aligned)) + 1), reset_less=True)
         m.d.sync += [
             product.eq(multiplicand * factor),
-            aligned.eq(choose(late("align", 4), [addend << align for align in p.aligns])),
+            aligned.eq(choose(late("align", 4 + 2 * d), [addend << align for align in p.aligns])),
             total.eq(product + aligned),
         ]
         # One bit below the result's LSB is kept, so that adding it is rounding half up.
-        shifted = Signal(signed(len(total) + 1 - min(out.shift for out in p.outs)))
-        out6, out7 = late("out", 6), late("out", 7)
+        shifted = Signal(signed(len(total) + 1 - min(out.shift for out in p.outs)), reset_less=True)
+        out6, out7 = late("out", 6 + 2 * d), late("out", 7 + 2 * d)
         m.d.sync += shifted.eq(choose(out6, [Cat(0, total).as_signed() >> out.shift
                                              for out in p.outs]))
         rounded = Signal(signed(len(shifted) + 1))
@@ -103,18 +109,18 @@ class VectorLane(wiring.Component):
         widths = list(dict.fromkeys(out.width for out in p.outs))
         options = [saturate(m, rounded, width, f"result_{width}") for width in widths]
         of_out = [options[widths.index(out.width)] for out in p.outs]
-        negative = late("relu", 7) & (rounded < 0)
+        negative = late("relu", 7 + 2 * d) & (rounded < 0)
         m.d.sync += self.result.eq(Mux(negative, 0, choose(out7, [r for r, _ in of_out])))
-        clip = late("valid", 7) & ~negative & choose(out7, [flag for _, flag in of_out])
+        clip = late("valid", 7 + 2 * d) & ~negative & choose(out7, [flag for _, flag in of_out])
 
         if p.copies:
-            self._copy(m, late("copy", 8), late("copied", 8), clip)
+            self._copy(m, late("copy", 8 + 2 * d), late("copied", 8 + 2 * d), clip)
         else:
             m.d.sync += self.clipped.eq(clip)
         return m
 
     def _look_up(self, m, a, index):
-        """Slope, and intercept with the sign of ``a``, two cycles behind it."""
+        """Slope, and intercept with the sign of ``a``, a cycle (two where deep) behind it."""
         table = self.p.table
         read = rom(m, "activation",
                    [{"slope": int(s), "intercept": int(c)}
@@ -127,9 +133,10 @@ class VectorLane(wiring.Component):
             segment = folded >> max(0, shift)
             addresses.append(Mux(segment > last, last, segment))
         m.d.comb += read.addr.eq(choose(index, addresses))
-        negative = delay(m, a < 0, 1, "negative")
-        intercept = read.data.intercept
-        return read.data.slope, Mux(negative, -intercept, intercept)
+        negative = delay(m, a < 0, 1 + self.p.deep, "negative")
+        segment = delay(m, read.data, self.p.deep, "segment", reset_less=True)
+        intercept = segment.intercept
+        return segment.slope, Mux(negative, -intercept, intercept)
 
     def _copy(self, m, copy, copied, clip):
         """The result requantised to an operand and shifted left, one cycle behind it."""

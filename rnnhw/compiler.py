@@ -36,7 +36,7 @@ class Value:
     words: int
 
 
-def lower(quantized, lanes, slices, fast=False):
+def lower(quantized, lanes, slices, fast=False, deep=False):
     """The program of ``quantized`` on ``lanes`` array lanes in ``slices`` slices.
 
     ``fast`` lanes take two operands a cycle,
@@ -58,14 +58,14 @@ def lower(quantized, lanes, slices, fast=False):
     if lanes < need * slices:
         raise RnnhwError(f"{lanes} lanes in {slices} slices are too few for this model; "
                          f"{need * slices} are the least, or choose fewer vector_lanes.")
-    return _Lowering(quantized, lanes, slices, fast).program()
+    return _Lowering(quantized, lanes, slices, fast, deep).program()
 
 
 class _Lowering:
     """State of one lowering; ``program`` gives its result."""
 
-    def __init__(self, quantized, lanes, slices, fast):
-        self.q, self.fast = quantized, fast
+    def __init__(self, quantized, lanes, slices, fast, deep):
+        self.q, self.fast, self.deep = quantized, fast, deep
         self.step = 2 if fast else 1
         self.align = self.step if slices % self.step else 1
         self.P, self.T = lanes, slices
@@ -99,7 +99,7 @@ class _Lowering:
         last = len(q.layers) - 1
         program = Program(
             name=model.name, input_size=model.input_size, output_size=model.output_size,
-            last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast,
+            last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast, deep=self.deep,
             x_format=q.operands["x"], x_shift=q.shifts["x"], y_format=q.output_format,
             segments=self.segments,
             operand_words=max((s.base + s.words for s in self.segments), default=0),
@@ -128,7 +128,8 @@ class _Lowering:
         words, addresses = place(reads, writes)
         rows = [self._addressed(program.rows[k], reads[i], writes[i], addresses)
                 for i, k in enumerate(order)]
-        rows = [replace(row, gap=gap) for row, gap in zip(rows, gaps(rows, reads, writes))]
+        waits = gaps(rows, reads, writes, program.latencies)
+        rows = [replace(row, gap=gap) for row, gap in zip(rows, waits)]
         return replace(program, rows=tuple(rows), state_words=words)
 
     def _layer(self, i):

@@ -1,7 +1,5 @@
 """Where vector values live in a slice's state memory, and how long a row must wait for another."""
 
-from .program import PLAIN
-
 
 def place(reads, writes):
     """Addresses of all values: ``(words, {value: address})``, first fit over their lifetimes.
@@ -35,12 +33,13 @@ def place(reads, writes):
     return words, addresses
 
 
-def gaps(rows, reads, writes):
+def gaps(rows, reads, writes, far):
     """Cycles that each row waits behind the one before, so that no operand is read too early.
 
-    With row i starting at ``s_i``, element j of an operand written by element j' of row k needs
-    ``s_i + j >= s_k + j' + L``; the table repeats every step, the shortest of which leaves out the
-    rows that run on the last step only. Stalls only lengthen these distances.
+    ``far`` are the core's Latencies. With row i starting at ``s_i``, element j of an operand
+    written by element j' of row k needs ``s_i + j >= s_k + j' + L``; the table repeats every
+    step, the shortest of which leaves out the rows that run on the last step only. Stalls only
+    lengthen these distances.
     """
     producers = {}
     for k, write in enumerate(writes):
@@ -57,7 +56,7 @@ def gaps(rows, reads, writes):
             for letter, (value, word, old) in reads[i].items():
                 if old and period is None:
                     continue
-                latency = PLAIN.vector_a if letter == "a" else PLAIN.vector_bc
+                latency = far.vector_a if letter == "a" else far.vector_bc
                 for k, first, count in producers[value]:
                     if max(word, first) < min(word + row.count, first + count):
                         ready = starts[k] - first + latency - (period if old else 0)

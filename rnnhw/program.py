@@ -29,15 +29,23 @@ class Latencies:
     """
 
     array: int
+    vector_a: int
+    vector_bc: int
+    operand: int
+    output: int
     drain: int = 3
-    vector_a: int = 9
-    vector_bc: int = 7
-    operand: int = 10
-    output: int = 11
 
 
-PLAIN = Latencies(array=6)
-FAST = Latencies(array=7)
+def latencies(fast, deep):
+    """Distances of a core with ``fast`` lanes, and with ``deep`` pipelines.
+
+    A deep pipeline has a register more behind each memory, which block RAM holds, and one between
+    multiplier and accumulator; a fast lane has one between its pre-adders and its multiplier.
+    """
+    return Latencies(array=6 + fast + 2 * deep, vector_a=9 + 2 * deep, vector_bc=7 + deep,
+                     operand=10 + 2 * deep, output=12 + 2 * deep)
+
+
 X_BUFFERS = 2      # steps of input that may wait or be in use
 Y_BUFFERS = 2      # steps of output that may be under way
 TOKENS = 4         # steps the array may be ahead of the vector lanes
@@ -162,6 +170,8 @@ class Program:
     segments, ranges, rows : tuples of Segment, RangeRow, VectorRow
     fast : bool
         Fast inner product: two operands a cycle, two products a multiplier (Winograd 1968).
+    deep : bool
+        Deep pipelines, for parts whose block RAMs and multipliers are slow without registers.
     weights : int64 (words, lanes, elements a cycle), in the order the array reads them
     biases : int64 (words, slices), with half an LSB of rounding added, less eta where ``fast``
     drains : tuple of (shift, width) of the drain's requantize
@@ -177,6 +187,7 @@ class Program:
     lanes: int
     slices: int
     fast: bool
+    deep: bool
     x_format: FixedFormat
     x_shift: int
     y_format: FixedFormat
@@ -212,7 +223,7 @@ class Program:
     @property
     def latencies(self):
         """Pipeline distances of this program's core."""
-        return FAST if self.fast else PLAIN
+        return latencies(self.fast, self.deep)
 
     @property
     def per_cycle(self):

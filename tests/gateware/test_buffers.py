@@ -82,7 +82,7 @@ def test_input_holds_two_steps_and_no_more(size):
                 assert (ctx.get(dut.first), ctx.get(dut.last)) == (0, 1)
                 ctx.set(dut.index, size - 1)
             if i == 53:
-                assert ctx.get(dut.operand) == (size - 1 - 50) << 2
+                assert ctx.get(dut.operands[0]) == (size - 1 - 50) << 2
                 ctx.set(dut.release, 1)
             if i == 54:
                 ctx.set(dut.release, 0)
