@@ -61,6 +61,32 @@ def rom(m, name, rows, style="auto"):
     return memory.read_port()
 
 
+def wide_rom(m, name, words, width, address, shapes=()):
+    """A deep and wide read-only memory; its word comes three cycles behind ``address``.
+
+    ``shapes`` are the (depth, width) of the part's block RAMs: a memory deeper than the shape
+    that suits it best is cut into memories of that depth, each with its output register, and the
+    second register stands behind the multiplexer that joins them. Without shapes it stays whole.
+    """
+    depth = max(2, len(words))
+    if shapes:
+        best = min(shapes, key=lambda s: (-(-depth // s[0]) * -(-width // s[1]), -s[0]))
+        depth = min(depth, best[0])
+    parts = []
+    for i, start in enumerate(range(0, len(words), depth)):
+        part = words[start:start + depth]
+        memory = Memory(shape=width, depth=depth, init=part)
+        m.submodules[f"{name}{i}" if len(words) > depth else name] = memory
+        read = memory.read_port()
+        m.d.comb += read.addr.eq(address)
+        parts.append(delay(m, read.data, 1, f"{name}_read{i}", reset_less=True))
+    part = address >> (depth - 1).bit_length() if len(parts) > 1 else Const(0)
+    chosen = choose(delay(m, part, 2, f"{name}_part"), parts)
+    word = Signal(width, name=f"{name}_word", reset_less=True)
+    m.d.sync += word.eq(chosen)
+    return word
+
+
 def ram(m, name, shape, depth):
     """A memory of one write and one synchronous read port, ``(write, read)``.
 

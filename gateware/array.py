@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .arith import choose, delay, saturate
+from .arith import choose, delay, saturate, wide_rom
 
 
 class MacArray(wiring.Component):
@@ -20,6 +20,7 @@ class MacArray(wiring.Component):
     Parameters
     ----------
     weights : (depth, lanes, operands a cycle) ints; weight_bits, operand_bits, acc_width : bits
+    ram_shapes : (depth, width) of the part's block RAMs, if known
 
     Members
     -------
@@ -30,8 +31,9 @@ class MacArray(wiring.Component):
     Reference: Winograd 1968; Pogue and Nicolici, arXiv 2311.12224.
     """
 
-    def __init__(self, *, weights, weight_bits, operand_bits, acc_width, issue, deep):
-        self.deep = deep
+    def __init__(self, *, weights, weight_bits, operand_bits, acc_width, issue, deep,
+                 ram_shapes=()):
+        self.deep, self.ram_shapes = deep, ram_shapes
         self.weights, self.weight_bits, self.acc_width = weights, weight_bits, acc_width
         self.operand_bits = operand_bits
         _, self.lanes, self.per_cycle = weights.shape
@@ -45,12 +47,9 @@ class MacArray(wiring.Component):
         bits, mask = self.weight_bits, (1 << self.weight_bits) - 1
         init = [sum((int(w) & mask) << (bits * i) for i, w in enumerate(word.reshape(-1)))
                 for word in self.weights]
-        init += [0] * (len(init) == 1)
-        memory = Memory(shape=bits * self.lanes * self.per_cycle, depth=len(init), init=init)
-        m.submodules.weights = memory
-        read = memory.read_port()
-        m.d.comb += read.addr.eq(self.issue.weight)
-        word = delay(m, read.data, 2 + self.deep, "weight_word", reset_less=True)
+        word = wide_rom(m, "weights", init, bits * self.lanes * self.per_cycle,
+                        self.issue.weight, self.ram_shapes)
+        word = delay(m, word, self.deep, "weight_word", reset_less=True)
         late = 4 + self.fast + 2 * self.deep
         valid = delay(m, self.issue.valid, late, "valid")
         start = delay(m, self.issue.start, late, "start")

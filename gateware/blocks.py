@@ -7,7 +7,8 @@ from amaranth.utils import ceil_log2
 
 from rnnhw.tables import range_records
 
-from .arith import rom, width_for
+from .arith import width_for
+from .tables import TableReader
 
 
 class BlockSequencer(wiring.Component):
@@ -54,46 +55,63 @@ class BlockSequencer(wiring.Component):
             "written": In(max(1, len(p.segments))), "popped": In(1),
             "issue": Out(self.issue_layout), "block": Out(self.block_layout)})
 
-    def _needed(self, m, target, bank, most):
-        """Newest word that the elements at ``bank`` of the word at ``target`` lie in.
-
-        A pair may reach into the second of a word's two groups of ``slices`` elements; the padding
-        behind an odd last element lies in no group.
-        """
-        p = self.p
-        if p.banks == p.slices:
-            return target
-        newest = Signal(len(target))
-        m.d.comb += newest.eq(target + (p.per_cycle * bank + p.per_cycle > p.slices))
-        return Mux(newest > most, most, newest)
-
     def elaborate(self, platform):
         m = Module()
         p = self.p
-        rows = range_records(p)
-        read = rom(m, "table", rows)
-        q = read.data
+        records = range_records(p)
+        m.submodules.reader = reader = TableReader(records)
+        row = reader.row
 
-        at = Signal(range(len(rows) + 1))
-        fetched = Signal()
-        cur = Signal(q.shape())
-        valid = Signal()
-        left = Signal(width_for(max(r["count"] for r in rows)))
-        only = Signal()
-        target = Signal(range(2 * max([s.words for s in p.segments], default=1) + 4))
-        positions = p.banks // p.per_cycle
+        cur = Signal(reader.layout)
+        valid, ready, only, closes, may_close, may_start, opening, ends = (
+            Signal(name=name) for name in ("valid", "ready", "only", "closes", "may_close",
+                                           "may_start", "opening", "ends"))
+        first, last, parity = Signal(), Signal(), Signal(init=1)
+        left = Signal(width_for(max(r["count"] for r in records)))
         word = Signal(self.issue_layout["word"].shape)
         bank = Signal(self.issue_layout["bank"].shape)
         index = Signal(self.issue_layout["index"].shape)
         weight = Signal(self.issue_layout["weight"].shape)
-        opening = Signal()
-        ends = Signal()
-        first, last, parity = Signal(), Signal(), Signal(init=1)
-        cool = Signal(width_for(max(r["words"] for r in rows)))
-        room = Signal(range(p.fifo_depth + 1), init=p.fifo_depth)
-        at_step = Signal()
-        can_start, load, go, finish, last_now, leave = (Signal(name=n) for n in (
-            "can_start", "load", "go", "finish", "last_now", "leave"))
+        target = Signal(range(2 * max([s.words for s in p.segments], default=1) + 4))
+        go, finish, load, closing = (Signal(name=n) for n in ("go", "finish", "load", "closing"))
+        gives_output = 1 if not p.last_step else self.last
+
+        # Every condition of `go` and `load` is a register, worked out a cycle ahead.
+        m.d.comb += [
+            go.eq(valid & ready & (~closes | may_close)),
+            finish.eq(go & only),
+            load.eq((finish | ~valid) & reader.valid & (~reader.first | may_start)),
+            closing.eq(go & closes),
+            reader.take.eq(load), reader.started.eq(self.start), reader.last.eq(last),
+            self.start.eq(load & reader.first),
+            self.step_first.eq(self.first), self.step_last.eq(self.last),
+            self.gives_output.eq(gives_output),
+            self.release.eq(finish & ends),
+        ]
+        m.d.sync += may_start.eq(self.whole & (self.y_free | ~self.gives_output)
+                                 & self.token_free & ~self.start)
+
+        positions, groups = p.banks // p.per_cycle, p.banks // p.slices
+        next_bank, next_target = Signal.like(bank), Signal.like(target)
+        at_end = bank == positions - 1
+        m.d.comb += [next_bank.eq(Mux(at_end, 0, bank + 1)),
+                     next_target.eq(Mux(at_end, target + groups, target))]
+        with m.If(load):
+            m.d.sync += [cur.eq(row), valid.eq(1), left.eq(row.count), only.eq(row.single),
+                         closes.eq(row.single & row.end_block), target.eq(row.need),
+                         word.eq(row.base), bank.eq(0), index.eq(0),
+                         opening.eq(row.start_block), ends.eq(reader.ends)]
+            with m.If(reader.first):
+                m.d.sync += [first.eq(self.first), last.eq(self.last), parity.eq(~parity)]
+        with m.Elif(go):
+            m.d.sync += [valid.eq(~only), left.eq(left - 1), only.eq(left == 1),
+                         closes.eq((left == 1) & cur.end_block), index.eq(index + 1),
+                         opening.eq(0), bank.eq(next_bank), word.eq(Mux(at_end, word + 1, word)),
+                         target.eq(next_target)]
+        with m.If(self.start):
+            m.d.sync += weight.eq(0)
+        with m.Elif(go):
+            m.d.sync += weight.eq(weight + 1)
 
         available = []
         for i, segment in enumerate(p.segments):
@@ -102,57 +120,22 @@ class BlockSequencer(wiring.Component):
             m.d.comb += spent.eq(self.release & (last if segment.on_last else 1))
             m.d.sync += count.eq(count + self.written[i] - Mux(spent, segment.words, 0))
             available.append(count)
-        ready = Signal()
-        m.d.comb += ready.eq(cur.x)
         if available:
-            with m.If(~cur.x):
-                m.d.comb += ready.eq(Array(available)[cur.segment] > self._needed(m, target, bank,
-                                                                                  cur.most))
+            have, have_next = Array(available)[cur.segment], Array(available)[row.segment]
+            held = cur.x | (have > self._newest(target, bank, cur.most))
+            moved = cur.x | (have > self._newest(next_target, next_bank, cur.most))
+            loaded = row.x | (have_next > self._newest(row.need, 0, row.most))
+            m.d.sync += ready.eq(Mux(load, loaded, Mux(go, moved, held)))
+        else:
+            m.d.comb += ready.eq(1)
 
-        gives_output = 1 if not p.last_step else self.last
-        m.d.comb += [
-            at_step.eq(at == 0),
-            can_start.eq(self.whole & (self.y_free | ~self.gives_output) & self.token_free),
-            go.eq(valid & ready & (~(only & cur.end_block)
-                                   | ((cool == 0) & (room >= cur.words)))),
-            finish.eq(go & only),
-            load.eq((finish | ~valid) & fetched & (~at_step | can_start)),
-            self.start.eq(load & at_step),
-            self.step_first.eq(self.first),
-            self.step_last.eq(self.last),
-            self.gives_output.eq(gives_output),
-            self.release.eq(finish & ends),
-            last_now.eq(Mux(at_step, self.last, last)),
-            leave.eq(q.end | (q.end_early & ~last_now)),
-            read.addr.eq(at),
+        cool = Signal(width_for(max(2, *(r["words"] for r in records))))
+        room = Signal(range(p.fifo_depth + 1), init=p.fifo_depth)
+        m.d.sync += [
+            room.eq(room + self.popped - Mux(closing, cur.words, 0)),
+            may_close.eq((cool <= 1) & ~closing
+                         & (room >= Mux(load, row.words, cur.words))),
         ]
-        m.d.sync += fetched.eq(1)
-        with m.If(load):
-            following = Signal.like(at)
-            m.d.comb += [following.eq(Mux(leave, 0, at + 1)), read.addr.eq(following)]
-            m.d.sync += [
-                at.eq(following), cur.eq(q), valid.eq(1), left.eq(q.count), only.eq(q.single),
-                target.eq(q.need), word.eq(q.base), bank.eq(0), index.eq(0),
-                opening.eq(q.start_block), ends.eq(leave),
-            ]
-            with m.If(at_step):
-                m.d.sync += [first.eq(self.first), last.eq(self.last), parity.eq(~parity),
-                             weight.eq(0)]
-            with m.Elif(go):
-                m.d.sync += weight.eq(weight + 1)
-        with m.Else():
-            with m.If(go):
-                m.d.sync += [valid.eq(~only), left.eq(left - 1), only.eq(left == 1),
-                             index.eq(index + 1), opening.eq(0), weight.eq(weight + 1)]
-                with m.If(bank == positions - 1):
-                    m.d.sync += [bank.eq(0), word.eq(word + 1),
-                                 target.eq(target + p.banks // p.slices)]
-                with m.Else():
-                    m.d.sync += bank.eq(bank + 1)
-
-        closing = Signal()
-        m.d.comb += closing.eq(finish & cur.end_block)
-        m.d.sync += room.eq(room + self.popped - Mux(closing, cur.words, 0))
         with m.If(closing):
             m.d.sync += cool.eq(cur.words - 1)
         with m.Elif(cool != 0):
@@ -168,3 +151,15 @@ class BlockSequencer(wiring.Component):
             self.block.bias.eq(cur.bias), self.block.drain.eq(cur.drain),
         ]
         return m
+
+    def _newest(self, target, bank, most):
+        """Newest word that the elements at ``bank`` of the word at ``target`` lie in.
+
+        A pair may reach into the second of a word's two groups of ``slices`` elements; the padding
+        behind an odd last element lies in no group.
+        """
+        p = self.p
+        if p.banks == p.slices:
+            return target
+        newest = target + (p.per_cycle * bank + p.per_cycle > p.slices)
+        return Mux(newest > most, most, newest)

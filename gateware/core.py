@@ -26,6 +26,7 @@ class Core(wiring.Component):
     ----------
     program : rnnhw.program.Program
     table_style : "auto", "block" or "logic", where activation tables are kept
+    ram_shapes : (depth, width) of the part's block RAMs, for weights that one RAM cannot hold
 
     Members
     -------
@@ -34,8 +35,8 @@ class Core(wiring.Component):
     saturated : Out(slices), sticky: a number was clipped in that slice
     """
 
-    def __init__(self, program, table_style="auto"):
-        self.program, self.table_style = program, table_style
+    def __init__(self, program, table_style="auto", ram_shapes=()):
+        self.program, self.table_style, self.ram_shapes = program, table_style, ram_shapes
         super().__init__({
             "x": In(stream.Signature(x_layout(program.x_width))),
             "y": Out(stream.Signature(y_layout(program.y_width))),
@@ -57,7 +58,7 @@ class Core(wiring.Component):
         m.submodules.array = array = MacArray(
             weights=p.weights, weight_bits=p.weight_bits,
             operand_bits=len(operands.operands[0]), acc_width=p.acc_width,
-            issue=blocks.issue_layout, deep=p.deep)
+            issue=blocks.issue_layout, deep=p.deep, ram_shapes=self.ram_shapes)
         m.submodules.drain = drain = Drain(
             biases=p.biases, lanes=p.lanes, acc_width=p.acc_width, word_bits=p.word_bits,
             drains=p.drains, block=blocks.block_layout, latency=p.latencies.array - 1,
@@ -85,13 +86,13 @@ class Core(wiring.Component):
 
         issue = rows.issue
         far = 8 + 2 * p.deep
-        copied = delay(m, issue.copied, far, "copied")
-        segment = delay(m, issue.segment, far, "segment")
+        written = delay(m, issue.copied, far - 1, "written")
+        segment = delay(m, issue.segment, far - 1, "segment")
         m.d.comb += [
-            operands.write.eq(delay(m, copied, 1, "write")),
+            operands.write.eq(delay(m, written, 2, "write")),
             operands.write_parity.eq(delay(m, issue.parity, far + 1, "parity")),
             operands.write_word.eq(delay(m, issue.operand, far + 1, "operand")),
-            blocks.written.eq(Cat(copied & (segment == i) for i in range(len(p.segments)))),
+            blocks.written.eq(Cat(written & (segment == i) for i in range(len(p.segments)))),
             sink.write.eq(delay(m, issue.sent, far, "sent")),
             sink.word.eq(delay(m, issue.y, far, "y_word")),
         ]

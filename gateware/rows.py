@@ -1,6 +1,6 @@
 """The vector lanes' sequencer: replays the table of vector rows, one element a cycle."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -9,7 +9,8 @@ from amaranth.utils import ceil_log2
 from rnnhw.program import TOKENS
 from rnnhw.tables import row_records
 
-from .arith import rom, width_for
+from .arith import width_for
+from .tables import TableReader
 
 
 class RowSequencer(wiring.Component):
@@ -53,53 +54,48 @@ class RowSequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        rows = row_records(self.p)
-        read = rom(m, "table", rows)
-        q = read.data
+        records = row_records(self.p)
+        m.submodules.reader = reader = TableReader(records)
         m.submodules.tokens = tokens = SyncFIFO(width=2, depth=TOKENS)
+        row = reader.row
 
-        at = Signal(range(len(rows) + 1))
-        fetched = Signal()
-        cur = Signal(q.shape())
-        valid, only, first, last, parity = (Signal(name=n) for n in (
-            "valid", "only", "first", "last", "parity"))
-        left = Signal(width_for(max(r["count"] for r in rows)))
-        gap = Signal(width_for(max(r["gap"] for r in rows)))
-        element = Signal(width_for(max(r["count"] for r in rows)))
+        cur = Signal(reader.layout)
+        valid, only, waited, drained, first, last, parity = (Signal(name=n) for n in (
+            "valid", "only", "waited", "drained", "first", "last", "parity"))
+        left = Signal(width_for(max(r["count"] for r in records)))
+        element = Signal.like(left)
+        gap = Signal(width_for(max(r["gap"] for r in records)))
         available = Signal(range(self.p.fifo_depth + 1))
+        after = Signal.like(available)
         taken = Signal(self.issue_layout["word"].shape)
-        at_step, load, go, finish, last_now, leave = (Signal(name=n) for n in (
-            "at_step", "load", "go", "finish", "last_now", "leave"))
+        go, finish, load, start = (Signal(name=n) for n in ("go", "finish", "load", "begins"))
         m.d.comb += [
             tokens.w_en.eq(self.start),
             tokens.w_data.eq(self.first | (self.last << 1)),
             self.token_free.eq(tokens.w_rdy),
-            at_step.eq(at == 0),
-            go.eq(valid & (gap == 0) & (~cur.drain | (available != 0))),
+            go.eq(valid & waited & (~cur.drain | drained)),
             finish.eq(go & only),
-            load.eq((finish | ~valid) & fetched & (~at_step | tokens.r_rdy)),
-            tokens.r_en.eq(load & at_step),
-            last_now.eq(Mux(at_step, tokens.r_data[1], last)),
-            leave.eq(q.end | (q.end_early & ~last_now)),
+            load.eq((finish | ~valid) & reader.valid & (~reader.first | tokens.r_rdy)),
+            start.eq(load & reader.first),
+            tokens.r_en.eq(start),
+            reader.take.eq(load), reader.started.eq(start), reader.last.eq(last),
             self.popped.eq(go & cur.drain),
-            read.addr.eq(at),
+            after.eq(available + self.pushing - self.popped),
         ]
-        m.d.sync += [fetched.eq(1), available.eq(available + self.pushing - self.popped)]
+        m.d.sync += [available.eq(after), drained.eq(after != 0)]
         with m.If(self.popped):
             m.d.sync += taken.eq(taken + 1)
         with m.If(load):
-            following = Signal.like(at)
-            m.d.comb += [following.eq(Mux(leave, 0, at + 1)), read.addr.eq(following)]
-            m.d.sync += [at.eq(following), cur.eq(q), valid.eq(1), left.eq(q.count),
-                         only.eq(q.single), gap.eq(q.gap), element.eq(0)]
-            with m.If(at_step):
-                m.d.sync += [first.eq(tokens.r_data[0]), last.eq(tokens.r_data[1]),
-                             parity.eq(~parity)]
+            m.d.sync += [cur.eq(row), valid.eq(1), left.eq(row.count), only.eq(row.single),
+                         gap.eq(row.gap), waited.eq(row.gap == 0), element.eq(0)]
         with m.Elif(go):
             m.d.sync += [valid.eq(~only), left.eq(left - 1), only.eq(left == 1),
                          element.eq(element + 1)]
-        with m.Elif(gap != 0):
-            m.d.sync += gap.eq(gap - 1)
+        with m.Elif(~waited):
+            m.d.sync += [gap.eq(gap - 1), waited.eq(gap == 1)]
+        with m.If(start):
+            m.d.sync += [first.eq(tokens.r_data[0]), last.eq(tokens.r_data[1]),
+                         parity.eq(~parity)]
 
         issue = self.issue
         m.d.sync += [

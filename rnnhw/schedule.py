@@ -46,22 +46,25 @@ class Timeline:
         array, cooled = -1, 0
         for t, last in enumerate(self.last):
             self._input(t)
-            start = max(array, self.x_last[t] + 1, self._output_credit(t, last))
+            start = max(array, self.x_last[t] + 2, self._output_credit(t, last),
+                        self.start[-1] + 2 if t else 0)
             if t >= TOKENS:
                 self._rows_until(lambda t=t: len(self.vector_start) > t - TOKENS)
-                start = max(start, self.vector_start[t - TOKENS] + 1)
+                start = max(start, self.vector_start[t - TOKENS] + 2)
             self.start.append(start)
             array = start
-            for row in self.p.ranges:
+            for k, row in enumerate(self.p.ranges):
                 if row.on_last and not last:
                     continue
+                if k == 1 and k + 1 < len(self.p.ranges) and self.p.ranges[2].on_last:
+                    array = max(array, start + 2)
                 times = _in_order(self._ready(row, t), array + 1)
                 if row.end_block:
                     room = len(self.drained) + row.words - self.p.fifo_depth
                     self._rows_until(lambda room=room: len(self.popped) >= room)
-                    freed = self.popped[room - 1] + 1 if room > 0 else 0
+                    freed = self.popped[room - 1] + 2 if room > 0 else 0
                     times[-1] = max(times[-1], cooled, freed)
-                    cooled = times[-1] + row.words
+                    cooled = times[-1] + max(2, row.words)
                     self.drained += [times[-1] + self.far.array + self.far.drain + j
                                      for j in range(row.words)]
                 array = int(times[-1])
@@ -83,7 +86,7 @@ class Timeline:
             return 0
         owner = self.y_steps[-1 - Y_BUFFERS]
         self._rows_until(lambda: self.row_at[0] > owner)
-        return self.y_last[owner] + 1
+        return self.y_last[owner] + 2
 
     def _ready(self, row, t):
         """Earliest decisions to issue the elements of a run."""

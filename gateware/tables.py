@@ -1,0 +1,63 @@
+"""Reads a program's table row by row, a row ahead of its user."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from .arith import rom, width_for
+
+
+def record_layout(records):
+    """Layout of a table's rows."""
+    return data.StructLayout({key: width_for(max(record[key] for record in records))
+                              for key in records[0]})
+
+
+class TableReader(wiring.Component):
+    """Offers the rows of a table in order, again and again, one a cycle at most.
+
+    A row flagged ``end`` is followed by the first; so is one flagged ``end_early``, unless the step
+    is its sequence's last. Such a row is fetched no sooner than its step has started.
+
+    Parameters
+    ----------
+    records : list of dict, as :mod:`rnnhw.tables` makes them
+
+    Members
+    -------
+    row : Out, with ``valid``; ``first`` of the table, ``ends`` where the first one follows
+    take : In(1), the row is used in this cycle
+    started : In(1), a step starts in this cycle; last : In(1), flag of the step under way
+    """
+
+    def __init__(self, records):
+        self.records = records
+        self.layout = record_layout(records)
+        super().__init__({
+            "row": Out(self.layout), "valid": Out(1), "first": Out(1), "ends": Out(1),
+            "take": In(1), "started": In(1), "last": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        read = rom(m, "table", self.records)
+        q = read.data
+        at = Signal(range(len(self.records) + 1))
+        following = Signal.like(at)
+        fetched, known, move, leave = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            move.eq(fetched & (~self.valid | self.take) & (~q.end_early | known)),
+            leave.eq(q.end | (q.end_early & ~self.last)),
+            following.eq(Mux(leave, 0, at + 1)),
+            read.addr.eq(Mux(move, following, at)),
+        ]
+        m.d.sync += fetched.eq(1)
+        with m.If(move):
+            m.d.sync += [self.row.eq(q), self.valid.eq(1), self.first.eq(at == 0),
+                         self.ends.eq(leave), at.eq(following)]
+        with m.Elif(self.take):
+            m.d.sync += self.valid.eq(0)
+        with m.If(move & leave):
+            m.d.sync += known.eq(0)
+        with m.Elif(self.started):
+            m.d.sync += known.eq(1)
+        return m
