@@ -1,0 +1,237 @@
+"""From a trained model file to bitstreams for two boards, with real recordings; prints one page.
+
+    python examples/spoken_digits/demo.py            # all of it
+    python examples/spoken_digits/demo.py --fast     # without the bitstreams
+
+Exit status: 0 done; 1 a simulated word was wrong, a cycle count was not the estimated one or the
+integers lost over 0.3 point of accuracy; 2 something else went wrong, in one sentence.
+"""
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import rnnhw
+
+HERE = Path(__file__).resolve().parent
+POINTS = 0.3               # of accuracy that the integers may lose
+GAPS = STALLS = 0.3        # probability of a cycle without input, and of one that takes no output
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model, the numbers it is given and the board it goes to."""
+
+    model: str
+    config: rnnhw.Config
+
+    @property
+    def board(self):
+        return self.config.board
+
+
+TARGETS = (
+    Target("gru64.onnx", rnnhw.Config(weight_bits=8, activation_bits=8, lanes=16,
+                                      board="ulx3s-85f")),
+    Target("gru48.onnx", rnnhw.Config(weight_bits=6, activation_bits=8, board="icebreaker")),
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Says on stderr what is being done for a board, and since when."""
+
+    board: str
+    begun: float
+
+    def __call__(self, sentence):
+        print(f"{time.time() - self.begun:4.0f} s  {self.board}: {sentence}", file=sys.stderr,
+              flush=True)
+
+
+def recordings(name):
+    """Arrays of one of the files: x (batch, longest, 13), lengths and y (batch,)."""
+    with np.load(HERE / f"{name}.npz") as file:
+        return dict(file)
+
+
+def quantize(target, calibration, heldout, folder, say):
+    """Load, quantize and save one model; the design and its accuracy on the held-out recordings."""
+    model = rnnhw.load(HERE / target.model)
+    design = rnnhw.compile(model, target.config, calibration=calibration["x"],
+                           lengths=calibration["lengths"], labels=calibration["y"], progress=say)
+    design.save(folder / "design")
+
+    x, lengths, digits = heldout["x"], heldout["lengths"], heldout["y"]
+    say(f"Running {len(x)} held-out recordings through the float and the integer model")
+    y = model.run(x, lengths)
+    codes = design.run_int(design.quantize_input(x), lengths)
+    fixed = design.output_format.to_float(codes)
+    return design, {
+        "model": target.model, "board": target.board, "recordings": len(x),
+        "design": folder / "design",
+        "weight_bits": target.config.weight_bits, "activation_bits": target.config.activation_bits,
+        "accuracy_float": np.mean(y.argmax(axis=1) == digits),
+        "accuracy_fixed": np.mean(fixed.argmax(axis=1) == digits),
+        "agreement": np.mean(fixed.argmax(axis=1) == y.argmax(axis=1)),
+        "sqnr_db": 10 * np.log10(np.sum(y**2) / np.sum((fixed - y)**2)),
+    }
+
+
+def simulate(design, heldout, folder, say):
+    """Simulate two recordings of each digit, once with gaps and stalls and once without."""
+    rows = np.concatenate([np.flatnonzero(heldout["y"] == digit)[:2] for digit in range(10)])
+    x, lengths = heldout["x"][rows], heldout["lengths"][rows]
+    say("Writing Verilog")
+    core = design.write_verilog(folder / "verilog")
+    with tempfile.TemporaryDirectory() as files:
+        options = {"verilog": core, "out": files, "progress": say}
+        rough = design.simulate(x, lengths, gaps=GAPS, stalls=STALLS, seed=1, **options)
+        smooth = design.simulate(x, lengths, **options)
+    estimate = design.estimate()
+    typical = int(np.median(heldout["lengths"]))
+    return {
+        "simulated": rows, "words_checked": [rough.words_checked, smooth.words_checked],
+        "bit_exact": [rough.bit_exact, smooth.bit_exact],
+        "mismatch": rough.mismatch or smooth.mismatch,
+        "recognized": np.sum(smooth.outputs.argmax(axis=1) == heldout["y"][rows]),
+        "cycles_simulated": (*smooth.cycles_per_sequence, None)[0],
+        "cycles_estimated": estimate.cycles(int(lengths[0])),
+        "cycles_per_step": estimate.cycles_per_step,
+        "latency_cycles": estimate.latency_cycles,
+        "recording_steps": typical, "recording_cycles": estimate.cycles(typical),
+        "array_multipliers": estimate.array_multipliers,
+        "total_multipliers": estimate.total_multipliers,
+        "array_at_work": estimate.effective_macs_per_multiplier_cycle,
+        "verilog": core,
+    }
+
+
+def build(folder, board, say):
+    """The bitstream of the design that was saved in ``folder``."""
+    design = rnnhw.load_design(folder / "design")
+    report = design.build(board=board, out=folder / "bitstream", progress=say)
+    return {"bitstream": report.bitstream, "clock_mhz": report.clock_mhz,
+            "fmax_mhz": report.fmax_mhz, "utilization": report.utilization, "notes": report.notes}
+
+
+def failures(result):
+    """What must not be, a sentence each."""
+    name = f"{result['model']} on {result['board']}"
+    lost = 100 * (result["accuracy_float"] - result["accuracy_fixed"])
+    found = []
+    if not all(result["bit_exact"]):
+        found.append(f"{name}: the simulation differs from the integers. {result['mismatch']}")
+    if result["cycles_simulated"] != result["cycles_estimated"]:
+        found.append(f"{name}: {result['cycles_simulated']} cycles were simulated where "
+                     f"{result['cycles_estimated']} were estimated.")
+    if lost > POINTS + 1e-9:
+        found.append(f"{name}: the integers lost {lost:.2f} points of accuracy; "
+                     f"{POINTS} are allowed.")
+    return found
+
+
+def column(r):
+    """What the page says of one board, ``(label, value)`` each."""
+    percent = "{:.2f} %".format
+    yield "model", r["model"]
+    yield "bits of weights, activations", f"{r['weight_bits']}, {r['activation_bits']}"
+    yield "accuracy, float", percent(100 * r["accuracy_float"])
+    yield "accuracy, integers", percent(100 * r["accuracy_fixed"])
+    yield "same decision", percent(100 * r["agreement"])
+    yield "SQNR of the outputs", f"{r['sqnr_db']:.1f} dB"
+    for label, exact, words in zip(("words equal, gaps and stalls", "words equal, without"),
+                                   r["bit_exact"], r["words_checked"]):
+        yield label, f"{'all' if exact else 'NOT ALL'} {words}"
+    yield "recognized in simulation", f"{r['recognized']} of {len(r['simulated'])}"
+    yield "multipliers, array + others", f"{r['array_multipliers']} + " \
+        f"{r['total_multipliers'] - r['array_multipliers']}"
+    yield "array at work", percent(100 * r["array_at_work"])
+    cycles = {"a step": r["cycles_per_step"], "last frame to classes": r["latency_cycles"],
+              f"a recording, {r['recording_steps']} steps": r["recording_cycles"]}
+    for label, count in cycles.items():
+        yield f"{label}, cycles", f"{float(count):,g}"
+    if "bitstream" not in r:
+        return
+    mhz = r["clock_mhz"]
+    yield "clock of the bitstream", f"{mhz:.1f} MHz"
+    yield "place and route reached", f"{r['fmax_mhz']:.1f} MHz"
+    for label, count in cycles.items():
+        yield label, f"{float(count) / mhz:,.1f} us"
+    for label, key in (("LUTs", "luts"), ("block RAMs", "block_rams"),
+                       ("DSP multipliers", "multipliers")):
+        used, available = r["utilization"][key]
+        yield label, f"{used:,} of {available:,}"
+
+
+def page(results, seconds):
+    """The page: a column a board, then where the files lie."""
+    title = f"Spoken digits, {results[0]['recordings']} held-out recordings, in {seconds:.0f} s"
+    columns = [list(column(r)) for r in results]
+    width = max(len(label) for label, _ in columns[0])
+    lines = [title, "=" * len(title), "",
+             f"{'':{width}}" + "".join(f"  {r['board']:>16}" for r in results)]
+    lines += [f"{row[0][0]:{width}}" + "".join(f"  {value:>16}" for _, value in row)
+              for row in zip(*columns)]
+    lines.append("")
+    for r in results:
+        lines += [f"{r['board']}: {note}" for note in r.get("notes", ())]
+    lines += [str(r[key]) for r in results for key in ("design", "verilog", "bitstream")
+              if key in r]
+    return "\n".join(lines) + "\n"
+
+
+def plain(value):
+    """``value`` as JSON has it."""
+    return value.tolist() if hasattr(value, "tolist") else \
+        str(value) if isinstance(value, Path) else float(value)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fast", action="store_true", help="build no bitstreams")
+    parser.add_argument("-o", "--out", type=Path, default=Path("build/spoken_digits"),
+                        metavar="DIR", help="folder for the files (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    begun = time.time()
+    calibration, heldout = recordings("calibration"), recordings("heldout")
+    designs, results, bitstreams = [], [], []
+    processes = nullcontext() if options.fast else ProcessPoolExecutor(
+        len(TARGETS), multiprocessing.get_context("spawn"))
+    with processes:
+        for target in TARGETS:
+            folder, say = options.out / target.board, Progress(target.board, begun)
+            design, result = quantize(target, calibration, heldout, folder, say)
+            designs.append((design, folder, say))
+            results.append(result)
+            if not options.fast:
+                bitstreams.append(processes.submit(build, folder, target.board, say))
+        for result, (design, folder, say) in zip(results, designs):
+            result.update(simulate(design, heldout, folder, say))
+        for result, bitstream in zip(results, bitstreams):
+            result.update(bitstream.result())
+
+    text = page(results, time.time() - begun)
+    (options.out / "report.txt").write_text(text)
+    (options.out / "report.json").write_text(json.dumps(results, indent=2, default=plain) + "\n")
+    print(f"\n{text}{options.out / 'report.txt'}, report.json")
+    wrong = [sentence for result in results for sentence in failures(result)]
+    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except rnnhw.RnnhwError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        sys.exit(2)
