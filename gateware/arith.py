@@ -1,6 +1,6 @@
 """The narrowing of numbers, as expressions, and small helpers that every part shares."""
 
-from amaranth.hdl import Const, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Mux, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 
@@ -13,20 +13,20 @@ def choose(select, options):
     return value
 
 
-def limits(width):
-    """Smallest and largest code of a signed ``width``-bit number."""
-    return Const(-(1 << (width - 1)), signed(width)), Const((1 << (width - 1)) - 1, signed(width))
-
-
 def saturate(m, value, width, name):
-    """``value`` clamped to ``width`` bits, and whether it had to be: ``(result, clipped)``."""
-    low, high = limits(width)
+    """``value`` clamped to ``width`` bits, and whether it had to be: ``(result, clipped)``.
+
+    It fits if its bits from the result's sign on are all equal.
+    """
     result = Signal(signed(width), name=name)
     clipped = Signal(name=f"{name}_clipped")
-    m.d.comb += [
-        clipped.eq((value > high) | (value < low)),
-        result.eq(Mux(value > high, high, Mux(value < low, low, value))),
-    ]
+    if len(value) <= width:
+        m.d.comb += result.eq(value)
+        return result, clipped
+    high, sign = value[width - 1:], value[-1]
+    limit = Cat((~sign).replicate(width - 1), sign)
+    m.d.comb += [clipped.eq(high.any() & ~high.all()),
+                 result.eq(Mux(clipped, limit, value[:width]).as_signed())]
     return result, clipped
 
 

@@ -102,10 +102,9 @@ class VectorLane(wiring.Component):
         out6, out7 = late("out", 6 + 2 * d), late("out", 7 + 2 * d)
         m.d.sync += shifted.eq(choose(out6, [Cat(0, total).as_signed() >> out.shift
                                              for out in p.outs]))
-        rounded = Signal(signed(len(shifted) + 1))
-        m.d.comb += rounded.eq(((shifted + 1) >> 1)
-                               + choose(out7, [Const(out.half, signed(bits + 1))
-                                               for out in p.outs]))
+        rounded = Signal(signed(len(shifted)))
+        m.d.comb += rounded.eq((shifted + choose(out7, [Const(2 * out.half + 1, signed(bits + 2))
+                                                        for out in p.outs])) >> 1)
         widths = list(dict.fromkeys(out.width for out in p.outs))
         options = [saturate(m, rounded, width, f"result_{width}") for width in widths]
         of_out = [options[widths.index(out.width)] for out in p.outs]
@@ -122,16 +121,18 @@ class VectorLane(wiring.Component):
     def _look_up(self, m, a, index):
         """Slope, and intercept with the sign of ``a``, a cycle (two where deep) behind it."""
         table = self.p.table
-        read = rom(m, "activation",
-                   [{"slope": int(s), "intercept": int(c)}
-                    for s, c in zip(table.slopes, table.intercepts)], self.table_style)
-        last = len(table.slopes) - 1
+        entries = [{"slope": int(s), "intercept": int(c)}
+                   for s, c in zip(table.slopes, table.intercepts)]
+        # Filled up with the constant segment to a power of two: one high bit leads to the last.
+        bits = (len(entries) - 1).bit_length()
+        entries += entries[-1:] * ((1 << bits) - len(entries))
+        read = rom(m, "activation", entries, self.table_style)
         addresses = []
         for shift in self.p.indices:
             widened = a << -shift if shift < 0 else a
             folded = Mux(a < 0, ~widened, widened)[:len(widened) - 1]
             segment = folded >> max(0, shift)
-            addresses.append(Mux(segment > last, last, segment))
+            addresses.append(segment[:bits] | segment[bits:].any().replicate(bits))
         m.d.comb += read.addr.eq(choose(index, addresses))
         negative = delay(m, a < 0, 1 + self.p.deep, "negative")
         segment = delay(m, read.data, self.p.deep, "segment", reset_less=True)
