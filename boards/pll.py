@@ -1,0 +1,152 @@
+"""PLL settings for a wanted clock, and the PLL itself, for ECP5 and iCE40."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Const, Instance, Module
+from amaranth.lib import io
+
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Ecp5Pll:
+    """EHXPLLL with its feedback from CLKOP: ``clock = input * feedback / reference``.
+
+    Ranges of the ECP5 and ECP5-5G family data sheet (FPGA-DS-02012), sysCLOCK PLL timing: phase
+    detector from 3.125 MHz, VCO 400..800 MHz, output 3.125..400 MHz; dividers 1..128.
+    """
+
+    clock_mhz: float
+    input_mhz: float
+    reference: int
+    feedback: int
+    output: int
+
+    @classmethod
+    def limits(cls, input_mhz):
+        """Lowest and highest clock, MHz."""
+        return 3.125, 400.0
+
+    @classmethod
+    def solve(cls, input_mhz, wanted_mhz):
+        """The highest clock not above ``wanted_mhz``, VCO nearest to 600 MHz; None if none."""
+        low, high = cls.limits(input_mhz)
+        if not low <= wanted_mhz <= high:
+            return None
+        best, best_key = None, None
+        for reference in range(1, int(input_mhz / 3.125) + 1):
+            feedback = min(128, int(wanted_mhz * reference / input_mhz + TOLERANCE))
+            if feedback < 1:
+                continue
+            clock = input_mhz * feedback / reference
+            outputs = [n for n in range(1, 129) if 400 <= clock * n <= 800]
+            if clock < low or not outputs:
+                continue
+            output = min(outputs, key=lambda n: abs(clock * n - 600))
+            key = (round(clock, 9), -reference)
+            if best is None or key > best_key:
+                best, best_key = cls(clock, input_mhz, reference, feedback, output), key
+        return best
+
+    @property
+    def vco_mhz(self):
+        """Frequency of the oscillator inside."""
+        return self.clock_mhz * self.output
+
+    def instance(self, port, clock, locked):
+        """Submodules that make ``clock`` and ``locked`` from the clock pin ``port``."""
+        buffer = io.Buffer("i", port)
+        pll = Instance(
+            "EHXPLLL",
+            a_FREQUENCY_PIN_CLKI=f"{self.input_mhz:.6f}",
+            a_FREQUENCY_PIN_CLKOP=f"{self.clock_mhz:.6f}",
+            a_ICP_CURRENT="12", a_LPF_RESISTOR="8",
+            a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
+            p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED",
+            p_DPHASE_SOURCE="DISABLED", p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
+            p_OUTDIVIDER_MUXC="DIVC", p_OUTDIVIDER_MUXD="DIVD",
+            p_CLKI_DIV=self.reference, p_CLKFB_DIV=self.feedback, p_FEEDBK_PATH="CLKOP",
+            p_CLKOP_ENABLE="ENABLED", p_CLKOP_DIV=self.output,
+            p_CLKOP_CPHASE=self.output // 2, p_CLKOP_FPHASE=0,
+            i_RST=0, i_STDBY=0, i_CLKI=buffer.i, i_CLKFB=clock,
+            i_PHASESEL0=0, i_PHASESEL1=0, i_PHASEDIR=0, i_PHASESTEP=0, i_PHASELOADREG=0,
+            i_PLLWAKESYNC=0, i_ENCLKOP=0,
+            o_CLKOP=clock, o_LOCK=locked)
+        return {"clock_buffer": buffer, "pll": pll}
+
+
+@dataclass(frozen=True)
+class Ice40Pll:
+    """SB_PLL40_PAD, simple feedback: ``clock = input * (divf + 1) / (2**divq * (divr + 1))``.
+
+    Ranges of the iCE40 sysCLOCK PLL guide (FPGA-TN-02052) and the UltraPlus data sheet: phase
+    detector 10..133 MHz, VCO 533..1066 MHz, output 16..275 MHz. Below 16 MHz the oscillator itself
+    is the clock and ``divq`` is 0.
+    """
+
+    clock_mhz: float
+    input_mhz: float
+    divr: int = 0
+    divf: int = 0
+    divq: int = 0
+
+    @classmethod
+    def limits(cls, input_mhz):
+        """Lowest and highest clock, MHz."""
+        return min(input_mhz, 16.0), 275.0
+
+    @classmethod
+    def solve(cls, input_mhz, wanted_mhz):
+        """The highest clock not above ``wanted_mhz``; None if none."""
+        low, high = cls.limits(input_mhz)
+        if not low <= wanted_mhz <= high:
+            return None
+        found = []
+        for divr in range(16):
+            phase = input_mhz / (divr + 1)
+            if not 10 <= phase <= 133:
+                continue
+            for divq in range(1, 7):
+                divf = min(128, int(min(1066, wanted_mhz * 2**divq) / phase + TOLERANCE)) - 1
+                vco = phase * (divf + 1)
+                if divf >= 0 and 533 <= vco <= 1066 and vco / 2**divq >= 16:
+                    found.append((vco / 2**divq, -divr, divq, divf))
+        if input_mhz <= wanted_mhz and not any(key[0] >= input_mhz for key in found):
+            return cls(input_mhz, input_mhz)
+        if not found:
+            return None
+        clock, divr, divq, divf = max(found)
+        return cls(clock, input_mhz, -divr, divf, divq)
+
+    @property
+    def vco_mhz(self):
+        """Frequency of the oscillator inside; 0 where the PLL is not used."""
+        return self.clock_mhz * 2**self.divq if self.divq else 0.0
+
+    @property
+    def filter_range(self):
+        """Loop filter setting for the frequency at the phase detector."""
+        phase = self.input_mhz / (self.divr + 1)
+        return 1 + sum(phase >= edge for edge in (17, 26, 44, 66, 101))
+
+    def instance(self, port, clock, locked):
+        """Submodules that make ``clock`` and ``locked`` from the clock pin ``port``."""
+        if not self.divq:
+            return {"clock_buffer": Instance("SB_GB_IO", io_PACKAGE_PIN=port.io,
+                                             p_PIN_TYPE=Const(0b000001, 6),
+                                             o_GLOBAL_BUFFER_OUTPUT=clock),
+                    "always_locked": _always(locked)}
+        pll = Instance(
+            "SB_PLL40_PAD",
+            p_FEEDBACK_PATH="SIMPLE", p_PLLOUT_SELECT="GENCLK",
+            p_DIVR=self.divr, p_DIVF=self.divf, p_DIVQ=self.divq,
+            p_FILTER_RANGE=self.filter_range,
+            i_RESETB=1, i_BYPASS=0, io_PACKAGEPIN=port.io,
+            o_PLLOUTGLOBAL=clock, o_LOCK=locked)
+        return {"pll": pll}
+
+
+def _always(signal):
+    m = Module()
+    m.d.comb += signal.eq(1)
+    return m

