@@ -34,7 +34,7 @@ lint: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	@set -e; for file in benchmarks/*.py; do \
-	    echo "== $$file"; $(VENV)/bin/python $$file; done
+	    echo "== $$file"; $(VENV)/bin/python -m benchmarks.$$(basename $$file .py); done
 
 $(VENV)/base.stamp: pyproject.toml sim/machine.py
 	@$(PYTHON) sim/machine.py

@@ -1,6 +1,6 @@
 """Worst errors of the activation tables over every input code, asked and measured.
 
-Run as ``python benchmarks/activation_tables.py``.
+Run as ``python -m benchmarks.activation_tables``.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """SQNR and accuracy of the integer model against the float model, over widths.
 
-Run as ``python benchmarks/quantization.py``.
+Run as ``python -m benchmarks.quantization``.
 """
 
 from pathlib import Path

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from rnnhw.tables import range_records
+from rnnhw.tables import early_end, range_records
 
 from .arith import width_for
 from .tables import TableReader
@@ -59,7 +59,7 @@ class BlockSequencer(wiring.Component):
         m = Module()
         p = self.p
         records = range_records(p)
-        m.submodules.reader = reader = TableReader(records)
+        m.submodules.reader = reader = TableReader(records, early_end(p.ranges))
         row = reader.row
 
         cur = Signal(reader.layout)

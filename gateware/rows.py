@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from rnnhw.program import TOKENS
-from rnnhw.tables import row_records
+from rnnhw.tables import early_end, row_records
 
 from .arith import width_for
 from .tables import TableReader
@@ -55,7 +55,7 @@ class RowSequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         records = row_records(self.p)
-        m.submodules.reader = reader = TableReader(records)
+        m.submodules.reader = reader = TableReader(records, early_end(self.p.rows))
         m.submodules.tokens = tokens = SyncFIFO(width=2, depth=TOKENS)
         row = reader.row
 

@@ -1,6 +1,6 @@
 """Reads a program's table row by row, a row ahead of its user."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,12 +16,13 @@ def record_layout(records):
 class TableReader(wiring.Component):
     """Offers the rows of a table in order, again and again, one a cycle at most.
 
-    A row flagged ``end`` is followed by the first; so is one flagged ``end_early``, unless the step
-    is its sequence's last. Such a row is fetched no sooner than its step has started.
+    The first follows the last; it also follows row ``early``, unless the step is its sequence's
+    last. That row is fetched no sooner than its step has started.
 
     Parameters
     ----------
     records : list of dict, as :mod:`rnnhw.tables` makes them
+    early : index of the last row of a step that is not its sequence's last
 
     Members
     -------
@@ -30,8 +31,8 @@ class TableReader(wiring.Component):
     started : In(1), a step starts in this cycle; last : In(1), flag of the step under way
     """
 
-    def __init__(self, records):
-        self.records = records
+    def __init__(self, records, early):
+        self.records, self.early = records, early
         self.layout = record_layout(records)
         super().__init__({
             "row": Out(self.layout), "valid": Out(1), "first": Out(1), "ends": Out(1),
@@ -44,9 +45,10 @@ class TableReader(wiring.Component):
         at = Signal(range(len(self.records) + 1))
         following = Signal.like(at)
         fetched, known, move, leave = Signal(), Signal(), Signal(), Signal()
+        at_early = (at == self.early) if self.early < len(self.records) - 1 else Const(0)
         m.d.comb += [
-            move.eq(fetched & (~self.valid | self.take) & (~q.end_early | known)),
-            leave.eq(q.end | (q.end_early & ~self.last)),
+            move.eq(fetched & (~self.valid | self.take) & (~at_early | known)),
+            leave.eq((at == len(self.records) - 1) | (at_early & ~self.last)),
             following.eq(Mux(leave, 0, at + 1)),
             read.addr.eq(Mux(move, following, at)),
         ]

@@ -8,7 +8,8 @@ from rnnhw.activation import INTERCEPT_FRAC
 from rnnhw.program import ONE_FRAC
 from rnnhw.tables import FUNCTIONS
 
-from .arith import choose, delay, ram, rom, saturate
+from .arith import choose, delay, ram, saturate
+from .lookup import look_up
 
 
 class VectorLane(wiring.Component):
@@ -84,7 +85,7 @@ class VectorLane(wiring.Component):
         if p.table is None:
             m.d.sync += [factor.eq(b), addend.eq(c)]
         else:
-            slope, intercept = self._look_up(m, a, late("index", 2 + d))
+            slope, intercept = look_up(m, p, a, late("index", 2 + d), self.table_style)
             is_table = late("fn", 3 + 2 * d) != FUNCTIONS.index("mac")
             m.d.sync += [factor.eq(Mux(is_table, slope, b)),
                          addend.eq(Mux(is_table, intercept, c))]
@@ -117,27 +118,6 @@ class VectorLane(wiring.Component):
         else:
             m.d.sync += self.clipped.eq(clip)
         return m
-
-    def _look_up(self, m, a, index):
-        """Slope, and intercept with the sign of ``a``, a cycle (two where deep) behind it."""
-        table = self.p.table
-        entries = [{"slope": int(s), "intercept": int(c)}
-                   for s, c in zip(table.slopes, table.intercepts)]
-        # Filled up with the constant segment to a power of two: one high bit leads to the last.
-        bits = (len(entries) - 1).bit_length()
-        entries += entries[-1:] * ((1 << bits) - len(entries))
-        read = rom(m, "activation", entries, self.table_style)
-        addresses = []
-        for shift in self.p.indices:
-            widened = a << -shift if shift < 0 else a
-            folded = Mux(a < 0, ~widened, widened)[:len(widened) - 1]
-            segment = folded >> max(0, shift)
-            addresses.append(segment[:bits] | segment[bits:].any().replicate(bits))
-        m.d.comb += read.addr.eq(choose(index, addresses))
-        negative = delay(m, a < 0, 1 + self.p.deep, "negative")
-        segment = delay(m, read.data, self.p.deep, "segment", reset_less=True)
-        intercept = segment.intercept
-        return segment.slope, Mux(negative, -intercept, intercept)
 
     def _copy(self, m, copy, copied, clip):
         """The result requantised to an operand and shifted left, one cycle behind it."""

@@ -3,11 +3,9 @@
 FUNCTIONS = ("mac", "tanh", "sigmoid")
 
 
-def _ends(rows, k):
-    """Flags of row ``k``: last of the table, last of a step that is not its sequence's last."""
-    following = rows[k + 1] if k + 1 < len(rows) else None
-    return {"end": following is None,
-            "end_early": following is not None and following.on_last and not rows[k].on_last}
+def early_end(rows):
+    """Index of the last row of a step that is not its sequence's last."""
+    return max(k for k, row in enumerate(rows) if not row.on_last)
 
 
 def _plain(records):
@@ -22,7 +20,7 @@ def range_records(program):
         "most": row.need + (program.segments[row.segment].words - 1 if row.segment >= 0 else 0),
         "previous": row.previous, "start_block": row.start_block, "end_block": row.end_block,
         "words": row.words, "bias": row.bias, "drain": row.drain,
-        **_ends(program.ranges, k)} for k, row in enumerate(program.ranges))
+        } for row in program.ranges)
 
 
 def row_records(program):
@@ -37,7 +35,7 @@ def row_records(program):
         "copied": row.segment >= 0, "segment": max(0, row.segment),
         "operand": max(0, row.operand), "copy": row.copy, "sent": row.y >= 0, "y": max(0, row.y),
         "count": row.count - 1, "single": row.count == 1, "gap": row.gap,
-        **_ends(program.rows, k)} for k, row in enumerate(program.rows))
+        } for row in program.rows)
 
 
 def record_widths(records):
