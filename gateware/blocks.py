@@ -92,13 +92,13 @@ class BlockSequencer(wiring.Component):
                                  & self.token_free & ~self.start)
 
         positions, groups = p.banks // p.per_cycle, p.banks // p.slices
-        next_bank, next_target = Signal.like(bank), Signal.like(target)
+        next_bank, beyond = Signal.like(bank), Signal.like(target)
         at_end = bank == positions - 1
-        m.d.comb += [next_bank.eq(Mux(at_end, 0, bank + 1)),
-                     next_target.eq(Mux(at_end, target + groups, target))]
+        m.d.comb += next_bank.eq(Mux(at_end, 0, bank + 1))
         with m.If(load):
             m.d.sync += [cur.eq(row), valid.eq(1), left.eq(row.count), only.eq(row.single),
                          closes.eq(row.single & row.end_block), target.eq(row.need),
+                         beyond.eq(row.need + groups),
                          word.eq(row.base), bank.eq(0), index.eq(0),
                          opening.eq(row.start_block), ends.eq(reader.ends)]
             with m.If(reader.first):
@@ -107,7 +107,8 @@ class BlockSequencer(wiring.Component):
             m.d.sync += [valid.eq(~only), left.eq(left - 1), only.eq(left == 1),
                          closes.eq((left == 1) & cur.end_block), index.eq(index + 1),
                          opening.eq(0), bank.eq(next_bank), word.eq(Mux(at_end, word + 1, word)),
-                         target.eq(next_target)]
+                         target.eq(Mux(at_end, beyond, target)),
+                         beyond.eq(Mux(at_end, beyond + groups, beyond))]
         with m.If(self.start):
             m.d.sync += weight.eq(0)
         with m.Elif(go):
@@ -122,10 +123,11 @@ class BlockSequencer(wiring.Component):
             available.append(count)
         if available:
             have, have_next = Array(available)[cur.segment], Array(available)[row.segment]
-            held = cur.x | (have > self._newest(target, bank, cur.most))
-            moved = cur.x | (have > self._newest(next_target, next_bank, cur.most))
+            held = have > self._newest(target, bank, cur.most)
+            moved = Mux(at_end, have > self._newest(beyond, 0, cur.most),
+                        have > self._newest(target, bank + 1, cur.most))
             loaded = row.x | (have_next > self._newest(row.need, 0, row.most))
-            m.d.sync += ready.eq(Mux(load, loaded, Mux(go, moved, held)))
+            m.d.sync += ready.eq(Mux(load, loaded, cur.x | Mux(go, moved, held)))
         else:
             m.d.comb += ready.eq(1)
 
@@ -134,7 +136,7 @@ class BlockSequencer(wiring.Component):
         m.d.sync += [
             room.eq(room + self.popped - Mux(closing, cur.words, 0)),
             may_close.eq((cool <= 1) & ~closing
-                         & (room >= Mux(load, row.words, cur.words))),
+                         & Mux(load, room >= row.words, room >= cur.words)),
         ]
         with m.If(closing):
             m.d.sync += cool.eq(cur.words - 1)

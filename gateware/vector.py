@@ -103,15 +103,21 @@ class VectorLane(wiring.Component):
         out6, out7 = late("out", 6 + 2 * d), late("out", 7 + 2 * d)
         m.d.sync += shifted.eq(choose(out6, [Cat(0, total).as_signed() >> out.shift
                                              for out in p.outs]))
+        rounding = Signal(signed(bits + 2), reset_less=True)
+        m.d.sync += rounding.eq(choose(out6, [Const(2 * out.half + 1, rounding.shape())
+                                              for out in p.outs]))
         rounded = Signal(signed(len(shifted)))
-        m.d.comb += rounded.eq((shifted + choose(out7, [Const(2 * out.half + 1, signed(bits + 2))
-                                                        for out in p.outs])) >> 1)
+        m.d.comb += rounded.eq((shifted + rounding) >> 1)
         widths = list(dict.fromkeys(out.width for out in p.outs))
         options = [saturate(m, rounded, width, f"result_{width}") for width in widths]
         of_out = [options[widths.index(out.width)] for out in p.outs]
         negative = late("relu", 7 + 2 * d) & (rounded < 0)
-        m.d.sync += self.result.eq(Mux(negative, 0, choose(out7, [r for r, _ in of_out])))
-        clip = late("valid", 7 + 2 * d) & ~negative & choose(out7, [flag for _, flag in of_out])
+        over = Signal()
+        m.d.sync += [
+            self.result.eq(Mux(negative, 0, choose(out7, [r for r, _ in of_out]))),
+            over.eq(~negative & choose(out7, [flag for _, flag in of_out])),
+        ]
+        clip = late("valid", 8 + 2 * d) & over
 
         if p.copies:
             self._copy(m, late("copy", 8 + 2 * d), late("copied", 8 + 2 * d), clip)
