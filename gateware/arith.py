@@ -87,11 +87,13 @@ def wide_rom(m, name, words, width, address, shapes=()):
     return word
 
 
-def ram(m, name, shape, depth):
+def ram(m, name, shape, depth, small="auto"):
     """A memory of one write and one synchronous read port, ``(write, read)``.
 
-    No user reads a word in the cycle that writes it.
+    No user reads a word in the cycle that writes it. ``small`` is the style of one of up to 256
+    words: "distributed" keeps it in lookup tables, whose words come sooner than a block RAM's.
     """
-    memory = Memory(shape=shape, depth=max(2, depth), init=[])
+    attrs = {"ram_style": small} if small != "auto" and depth <= 256 else {}
+    memory = Memory(shape=shape, depth=max(2, depth), init=[], attrs=attrs)
     m.submodules[name] = memory
     return memory.write_port(), memory.read_port()

@@ -115,6 +115,7 @@ class OutputBuffer(wiring.Component):
     size : elements of a step
     width : bits of an element
     slices : elements written at once
+    deep : whether small memories are kept out of block RAM, for the clock
 
     Members
     -------
@@ -123,8 +124,8 @@ class OutputBuffer(wiring.Component):
     y : Out(stream of y_layout(width))
     """
 
-    def __init__(self, *, size, width, slices):
-        self.size, self.width, self.slices = size, width, slices
+    def __init__(self, *, size, width, slices, deep=False):
+        self.size, self.width, self.slices, self.deep = size, width, slices, deep
         self.words = -(-size // slices)
         super().__init__({
             "start": In(1), "free": Out(1),
@@ -149,7 +150,8 @@ class OutputBuffer(wiring.Component):
         at_end, bank_end, step_done = Signal(), Signal(), Signal()
         banks = []
         for s in range(self.slices):
-            write, read = ram(m, f"words{s}", signed(self.width), Y_BUFFERS << word_bits)
+            write, read = ram(m, f"words{s}", signed(self.width), Y_BUFFERS << word_bits,
+                              small="distributed" if self.deep else "auto")
             banks.append(read)
             m.d.comb += [
                 write.en.eq(self.write),

@@ -53,8 +53,10 @@ class TableReader(wiring.Component):
             read.addr.eq(Mux(move, following, at)),
         ]
         m.d.sync += fetched.eq(1)
+        row = Signal(self.layout, reset_less=True)
+        m.d.comb += self.row.eq(row)
         with m.If(move):
-            m.d.sync += [self.row.eq(q), self.valid.eq(1), self.first.eq(at == 0),
+            m.d.sync += [row.eq(q), self.valid.eq(1), self.first.eq(at == 0),
                          self.ends.eq(leave), at.eq(following)]
         with m.Elif(self.take):
             m.d.sync += self.valid.eq(0)
