@@ -48,6 +48,20 @@ def width_for(value):
     return max(1, int(value).bit_length())
 
 
+def copies(m, signal, users, name, each=16):
+    """``signal`` a cycle later, in one register for every ``each`` of its ``users``; one a user.
+
+    The name tells synthesis to keep them apart: one register would have to reach all users.
+    """
+    found = []
+    for i in range(-(-users // each)):
+        prefix = "dup_" if users > each else ""
+        copy = Signal(signal.shape(), name=f"{prefix}{name}{i}", reset_less=True)
+        m.d.sync += copy.eq(signal)
+        found += [copy] * each
+    return found[:users]
+
+
 def rom(m, name, rows, style="auto"):
     """A synchronous read-only table of records; returns its read port, whose data has the fields.
 

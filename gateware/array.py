@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .arith import choose, delay, saturate, wide_rom
+from .arith import choose, copies, delay, saturate, wide_rom
 
 
 class MacArray(wiring.Component):
@@ -25,7 +25,7 @@ class MacArray(wiring.Component):
     Members
     -------
     issue : In, valid, start and weight are used
-    operands : In array, three cycles behind ``issue``
+    operands : In array, two cycles behind ``issue``
     accumulators : Out array of signed(acc_width), the last one xi where fast
 
     Reference: Winograd 1968; Pogue and Nicolici, arXiv 2311.12224.
@@ -50,30 +50,34 @@ class MacArray(wiring.Component):
         word = wide_rom(m, "weights", init, bits * self.lanes * self.per_cycle,
                         self.issue.weight, self.ram_shapes)
         word = delay(m, word, self.deep, "weight_word", reset_less=True)
-        late = 4 + self.fast + 2 * self.deep
-        valid = delay(m, self.issue.valid, late, "valid")
-        start = delay(m, self.issue.start, late, "start")
-        for lane in range(self.lanes + self.fast):
+        count = self.lanes + self.fast
+        late = 3 + self.fast + 2 * self.deep
+        valids = copies(m, delay(m, self.issue.valid, late, "valid"), count, "valid")
+        starts = copies(m, delay(m, self.issue.start, late, "start"), count, "start")
+        broadcast = [copies(m, operand, count, f"operand{i}_")
+                     for i, operand in enumerate(self.operands)]
+        for lane in range(count):
+            operands = [copy[lane] for copy in broadcast]
             if lane < self.lanes:
                 weights = [word[i * bits:(i + 1) * bits].as_signed()
                            for i in range(lane * self.per_cycle, (lane + 1) * self.per_cycle)]
             else:
                 weights = [Const(0, signed(bits))] * 2
             if self.fast:
-                x0, x1 = self.operands
+                x0, x1 = operands
                 wide = signed(max(bits, self.operand_bits) + 1)
                 left = Signal(wide, name=f"left{lane}", reset_less=True)
                 right = Signal(wide, name=f"right{lane}", reset_less=True)
                 m.d.sync += [left.eq(x0 + weights[1]), right.eq(x1 + weights[0])]
             else:
-                left, right = self.operands[0], weights[0]
+                left, right = operands[0], weights[0]
             product = Signal(signed(len(left) + len(right)), name=f"product{lane}",
                              reset_less=True)
             total = Signal(signed(self.acc_width), name=f"acc{lane}", reset_less=True)
             m.d.sync += product.eq(left * right)
             product = delay(m, product, self.deep, f"product{lane}", reset_less=True)
-            with m.If(valid):
-                m.d.sync += total.eq(Mux(start, 0, total) + product)
+            with m.If(valids[lane]):
+                m.d.sync += total.eq(Mux(starts[lane], 0, total) + product)
             m.d.comb += self.accumulators[lane].eq(total)
         return m
 
@@ -123,17 +127,19 @@ class Drain(wiring.Component):
         read = memory.read_port()
         early = delay(m, self.block, self.latency - self.deep, "block")
         block = delay(m, early, self.deep, "block_late")
+        before = delay(m, self.block.valid, self.latency - 1, "load")
+        loads = copies(m, before, self.lanes + self.xi, "load_")
         bias_word = delay(m, read.data, self.deep, "bias_word", reset_less=True)
         left = Signal.like(block.words, name="left")
         kind = Signal.like(block.drain, name="kind")
         bias = Signal.like(block.bias, name="bias")
         shifting = Signal()
-        m.d.comb += [shifting.eq(left != 0), read.addr.eq(Mux(early.valid, early.bias, bias))]
+        m.d.comb += [read.addr.eq(Mux(early.valid, early.bias, bias))]
         m.d.sync += bias.eq(read.addr + 1)
         with m.If(block.valid):
-            m.d.sync += [left.eq(block.words), kind.eq(block.drain)]
+            m.d.sync += [left.eq(block.words), shifting.eq(1), kind.eq(block.drain)]
         with m.Elif(shifting):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), shifting.eq(left != 1)]
         summed = delay(m, shifting, 1, "summed")
         kind2 = delay(m, kind, 1, "kind")
         kind3 = delay(m, kind2, 1, "kind_shifted")
@@ -144,17 +150,15 @@ class Drain(wiring.Component):
         common = 0
         if self.xi:
             common = Signal(signed(self.acc_width), name="xi", reset_less=True)
-            with m.If(block.valid):
+            with m.If(loads[-1]):
                 m.d.sync += common.eq(self.accumulators[self.lanes])
         for s in range(self.slices):
             chain = [Signal(signed(self.acc_width), name=f"chain{s}_{p}", reset_less=True)
                      for p in range(length)]
             for p in range(length):
-                with m.If(block.valid):
-                    m.d.sync += chain[p].eq(self.accumulators[p * self.slices + s])
-                if p + 1 < length:
-                    with m.Elif(shifting):
-                        m.d.sync += chain[p].eq(chain[p + 1])
+                lane = p * self.slices + s
+                following = chain[p + 1] if p + 1 < length else self.accumulators[lane]
+                m.d.sync += chain[p].eq(Mux(loads[lane], self.accumulators[lane], following))
             total = Signal(signed(self.acc_width), name=f"total{s}", reset_less=True)
             shifted = Signal(signed(self.acc_width), name=f"shifted{s}", reset_less=True)
             m.d.sync += total.eq(chain[0] - common + bias_word[s])

@@ -13,7 +13,7 @@ class OperandMemory(wiring.Component):
 
     A word has ``banks`` elements, one or two groups of the ``slices`` elements written at once.
     Reads the elements that ``issue`` names, from their banks or from the input buffer, or zero
-    for a state of the step before the first. Latency 3 cycles (4 deep) from ``issue`` to operand,
+    for a state of the step before the first. Latency 2 cycles (3 deep) from ``issue`` to operand,
     throughput one a cycle, no flow control.
 
     Parameters
@@ -68,6 +68,5 @@ class OperandMemory(wiring.Component):
                 m.d.sync += chosen.eq(Mux(is_x, x_operand, state))
             else:
                 m.d.sync += chosen.eq(x_operand)
-            operand = delay(m, chosen, 1, f"operand{i}", reset_less=True)
-            m.d.comb += self.operands[i].eq(operand)
+            m.d.comb += self.operands[i].eq(chosen)
         return m
