@@ -4,7 +4,7 @@ from math import inf
 
 import numpy as np
 
-from .activation import make_table
+from .activation import HARD, make_table
 from .errors import RnnhwError
 from .fixed import FixedFormat
 from .formats import (
@@ -47,9 +47,9 @@ class Assignment:
     def __init__(self, model, config, seen):
         self.model, self.config, self.seen = model, config, seen
         error = config.activation_error
-        if error is None:
+        if error is None and config.activation_kind not in HARD:
             error = 2.0**-10 if config.activation_bits <= 8 else 2.0**-12
-        self.table = make_table(error)
+        self.table = make_table(error, config.activation_kind)
         self.formats, self.shifts, self.acc_frac, self.layers = {}, {}, {}, {}
         self.choices, self.notes = {}, []
         self._assign()

@@ -280,7 +280,7 @@ class _Lowering:
             product = fracs["a"] + ONE_FRAC + 2 * sigmoid
             align = fracs["a"] - 2 + sigmoid
             half = 1 << (out.frac_bits - 1) if sigmoid else 0
-            index = self.indices(fracs["a"] + sigmoid - self.q.activation.segment_bits)
+            index = self.indices(self.q.activation.address(fracs["a"], sigmoid))
         shift = product - out.frac_bits
         if shift < 0 or align < 0:
             raise ValueError(f"a vector row would need a shift of {shift} and {align} bits")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 
+from .activation import check_kind
 from .errors import RnnhwError
 from .fixed import FixedFormat
 
@@ -27,7 +28,10 @@ class Config:
         Width of an LSTM's c.
     activation_error : float or None
         Worst error of tanh's table over every input code; None: 2**-10 up to 8 activation bits,
-        else 2**-12.
+        else 2**-12. Hard kinds have none.
+    activation_kind : str
+        How tanh and sigmoid are computed: pwl, octave, table, ralut, or hard_0.25, hard_0.2 and
+        hard_1/6, named by the sigmoid's slope (see :mod:`rnnhw.activation`).
     formats : dict
         Formats fixed by the user, ``{"0.c": "16/9", "x": "8/4"}``: layer index and tensor name.
     lanes : int or None
@@ -70,9 +74,7 @@ class Config:
         if self.activation_error is not None and not 2**-12 <= self.activation_error <= 2**-6:
             raise RnnhwError("activation_error must be within 2**-12..2**-6 "
                              f"({2**-12:.6f}..{2**-6:.6f}), not {self.activation_error!r}.")
-        if self.activation_kind != "pwl":
-            raise RnnhwError(f"activation_kind {self.activation_kind!r} is not built yet; "
-                             "'pwl' (piecewise linear) is.")
+        check_kind(self.activation_kind, self.activation_error)
         if self.fast_inner_product:
             raise RnnhwError("fast_inner_product is not built yet; leave it out for plain lanes.")
         if self.block_size is not None or self.spectrum_bits is not None:

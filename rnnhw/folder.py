@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from . import npz
-from .activation import Table
+from .activation import restore, to_plain
 from .config import Config
 from .design import Design
 from .errors import RnnhwError
@@ -37,7 +37,7 @@ def _integers(quantized):
                        "acc_frac": q.acc_frac, "bias": list(q.bias),
                        "formats": {name: str(fmt) for name, fmt in q.formats.items()}})
     table = quantized.activation
-    activation = table and {f.name: getattr(table, f.name) for f in fields(table)}
+    activation = table and to_plain(table)
     structure = {"last_step": quantized.model.last_step, "layers": layers,
                  "operands": {name: str(fmt) for name, fmt in quantized.operands.items()},
                  "shifts": dict(quantized.shifts), "activation": activation}
@@ -144,8 +144,7 @@ def _quantized(model, text, arrays):
             bias={name: arrays[f"{i}.bias.{name}"] for name in entry["bias"]},
             formats=formats, acc_frac=entry["acc_frac"]))
     table = text["activation"]
-    table = table and Table(**{key: tuple(value) if isinstance(value, list) else value
-                               for key, value in table.items()})
+    table = table and restore(table)
     return QuantizedModel(
         model=model, layers=tuple(layers),
         operands={name: FixedFormat.parse(fmt) for name, fmt in text["operands"].items()},

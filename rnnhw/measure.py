@@ -24,7 +24,8 @@ def account(qmodel, config, seen, x, lengths, labels=None, random=False):
     ``shifts``, ``acc_frac`` : by operand segment, by layer
     ``sqnr_db`` : by layer, and ``output``; None where there is no difference or no signal
     ``accuracy`` : ``float``, ``fixed``, ``agreement``, ``sequences``, or None without class labels
-    ``activation`` : ``error``, ``entries``, ``segment_bits``
+    ``activation`` : ``kind``, ``error``, ``entries``, ``segment_bits``, ``bits``, and ``distance``:
+        worst errors against ``tanh`` and ``sigmoid``; None without either
     ``warnings`` : sentences on saturations above 1 LSB that are not flat, and on random calibration
     """
     model = qmodel.model
@@ -66,9 +67,7 @@ def account(qmodel, config, seen, x, lengths, labels=None, random=False):
         "sqnr_db": {key: calibrate.sqnr_db(*pair) for key, pair in energies.items()},
         "accuracy": {key: n / len(x) for key, n in right.items()} | {"sequences": len(x)}
         if classes else None,
-        "activation": {"error": qmodel.activation.error, "entries": len(qmodel.activation.slopes),
-                       "segment_bits": qmodel.activation.segment_bits}
-        if qmodel.has_tanh else None,
+        "activation": _activation(qmodel.activation) if qmodel.has_tanh else None,
         "warnings": _warnings(tensors, random),
     }
 
@@ -97,6 +96,11 @@ def _formats(qmodel):
         for key in "hqy":
             if f"{i}.{key}" in qmodel.operands:
                 yield f"{i}.{key}_operand", qmodel.operands[f"{i}.{key}"]
+
+
+def _activation(table):
+    return {"kind": table.kind, "error": table.error, "entries": table.entries,
+            "segment_bits": table.segment_bits, "bits": table.bits, "distance": table.distance}
 
 
 def _count_weights(qmodel, name, fmt):
@@ -150,8 +154,10 @@ def report_text(report):
                    f"{number(accuracy['sequences'])} sequences")]
     if report["activation"]:
         activation = report["activation"]
-        lines.append(("tanh table", f"{activation['entries']} entries, worst error "
-                      f"{activation['error']:.3g}"))
+        distance = activation["distance"]
+        lines.append((f"tanh, sigmoid ({activation['kind']})",
+                      f"{activation['entries']} entries, worst errors {distance['tanh']:.3g} and "
+                      f"{distance['sigmoid']:.3g}"))
     rows = [(name, t["format"], float(t["low"]), float(t["high"]), t["overshoot_lsb"],
              f"{100 * t['share']:.3g} %" + " (harmless)" * bool(t["flat"] and t["saturated"]))
             for name, t in report["tensors"].items()]

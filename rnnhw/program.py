@@ -176,7 +176,8 @@ class Program:
     biases : int64 (words, slices), with half an LSB of rounding added, less eta where ``fast``
     drains : tuple of (shift, width) of the drain's requantize
     outs, copies : tuples of Out and Copy
-    aligns, indices : tuples of left shifts of c, and of shifts from operand to table address
+    aligns : tuple of left shifts of c
+    indices : tuple of (bits an address drops, first entry), as the table's ``address`` gives
     table : rnnhw.activation.Table or None where no row needs one
     """
 
@@ -280,8 +281,8 @@ class Program:
             found.append((f"drain{s}", self.fifo_depth, self.word_bits))
             found += [(f"state{s}{letter}", self.state_words, self.word_bits)
                       for letter in "abc" if any(getattr(row, letter) >= 0 for row in self.rows)]
-            if self.table is not None:
-                found.append((f"activation{s}", len(self.table.slopes), 31))
+            if self.table is not None and self.table.memory is not None:
+                found.append((f"activation{s}", *self.table.memory))
             found.append((f"y{s}", Y_BUFFERS << bits(self.y_words - 1), self.y_width))
         for name, records in (("ranges", range_records(self)), ("rows", row_records(self))):
             found.append((name, len(records), sum(record_widths(records).values())))

@@ -102,6 +102,19 @@ CASES = (
     Case("mixed_stack", 4, (("linear", 6, "relu"), ("gru_reset_before", 5), ("lstm", 4),
                             ("linear", 6)), 8, 2, last_step=True),
     Case("before_stack", 3, (("gru_reset_before", 4), ("gru_reset_before", 6)), 4, 1),
+    Case("octave_lstm", 4, (("lstm", 6),), 8, 2, config={"activation_kind": "octave"}),
+    Case("octave_16_bit", 5, (("gru", 5), ("linear", 4, "sigmoid")), 8, 2,
+         config={"activation_kind": "octave", "weight_bits": 16, "activation_bits": 16}),
+    Case("table_lstm", 3, (("lstm", 5), ("linear", 3, "tanh")), 8, 2,
+         config={"activation_kind": "table", "activation_error": 2**-8}),
+    Case("ralut_lstm", 5, (("lstm", 4),), 4, 1,
+         config={"activation_kind": "ralut", "activation_error": 2**-7}),
+    Case("ralut_8_bit", 4, (("gru", 6), ("linear", 3, "sigmoid")), 6, 2,
+         config={"activation_kind": "ralut", "activation_error": 2**-6, "state_bits": 8}),
+    Case("hard_quarter", 4, (("lstm", 5),), 8, 2, config={"activation_kind": "hard_0.25"}),
+    Case("hard_fifth", 6, (("gru", 6),), 6, 2, config={"activation_kind": "hard_0.2"}),
+    Case("hard_sixth", 3, (("gru_reset_before", 4), ("linear", 5, "tanh")), 4, 1,
+         config={"activation_kind": "hard_1/6"}),
 )
 
 IN_COCOTB = CASES[::3]

@@ -8,6 +8,23 @@ def requantize(value, shift, fmt):
     return min(max((value + half) // 2**shift, -(2 ** (fmt.width - 1))), 2 ** (fmt.width - 1) - 1)
 
 
+def entry(table, m, sigmoid):
+    """Index of the entry of segment ``m``."""
+    last = len(table.slopes) - 1
+    if table.kind.startswith("hard"):
+        return 2 * sigmoid + (m >= (table.starts[3] if sigmoid else table.starts[1]))
+    if table.kind == "ralut":
+        return max(i for i in range(last + 1) if table.starts[i] <= m)
+    if table.kind == "octave":
+        # the first octave and all below it, then octave by octave
+        size, i = 2**table.mantissa_bits, 0
+        while m >= 2 * size:
+            m //= 2
+            i += size
+        return min(i + m, last)
+    return min(m, last)
+
+
 def activate(table, x, in_frac, out, sigmoid):
     """One code through the table."""
     k = 1 if sigmoid else 0
@@ -15,7 +32,7 @@ def activate(table, x, in_frac, out, sigmoid):
     v = x if s >= 0 else x * 2**-s
     m = -v - 1 if x < 0 else v
     m = m // 2**s if s >= 0 else m
-    i = min(m, len(table.slopes) - 1)
+    i = entry(table, m, sigmoid)
     c = table.intercepts[i] * (-1 if x < 0 else 1)
     shift = in_frac + 14 + 2 * k - out.frac_bits
     total = x * table.slopes[i] + c * 2 ** (in_frac - 2 + k)

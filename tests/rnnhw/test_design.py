@@ -7,8 +7,10 @@ import pytest
 
 import rnnhw
 from rnnhw import golden, report
+from rnnhw.activation import KINDS
 from rnnhw.errors import RnnhwError
 from rnnhw.project import resolve
+from rnnhw.quantize import report_text
 
 
 def inputs(model, batch=3, seq_len=6, seed=1):
@@ -120,6 +122,20 @@ def test_save_and_load_give_the_same_integers(designs, saved):
     assert loaded.input_format == design.input_format
     assert loaded.program.weights.tolist() == design.program.weights.tolist()
     assert loaded.report == json.loads(json.dumps(report.plain(design.report)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_activation_is_saved(kind, tmp_path):
+    project = resolve("tiny")
+    design = rnnhw.compile(project.model, replace(project.config, activation_kind=kind),
+                           inputs(project.model, 4, 8))
+    design.save(tmp_path / "d")
+    loaded = rnnhw.load_design(tmp_path / "d")
+    assert loaded.quantized.activation == design.quantized.activation
+    assert loaded.quantized.activation.kind == loaded.config.activation_kind == kind
+    xi = design.quantize_input(inputs(design.model))
+    assert (loaded.run_int(xi) == design.run_int(xi)).all()
+    assert f"tanh, sigmoid ({kind})" in report_text(loaded.report)
 
 
 def test_saved_bytes_are_the_same_every_time(designs, saved, tmp_path):

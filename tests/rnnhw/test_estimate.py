@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -61,6 +62,17 @@ def test_memory_bits_hold_weights_and_biases(designs):
     estimate = design.estimate()
     assert estimate.memory_bits >= 8 * 4 * 128 * 256
     assert estimate.block_rams * 18432 >= estimate.memory_bits
+
+
+@pytest.mark.parametrize("kind, memory", [
+    ("pwl", (32, 31)), ("octave", (25, 31)), ("table", (3913, 12)), ("ralut", None),
+    ("hard_0.2", None)])
+def test_memories_hold_the_activation_table(kind, memory):
+    project = resolve("tiny")
+    config = replace(project.config, activation_kind=kind)
+    program = rnnhw.compile(project.model, config).program
+    assert [shape for name, *shape in program.memories if name.startswith("activation")] == (
+        [list(memory)] * program.slices if memory else [])
 
 
 def test_boards_say_what_fits(designs):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rnnhw import golden, reference
+from rnnhw.activation import KINDS
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
 from rnnhw.fixed import FixedFormat
@@ -34,6 +35,16 @@ def test_equals_slow_transcription(kinds, last_step):
         # all codes, also beyond what calibration saw
         xi = rng.integers(q.input_format.min, q.input_format.max + 1, (7, model.input_size))
         assert golden.run(q, xi).tolist() == slow_golden.run(q, xi)
+
+
+@pytest.mark.parametrize("activation", KINDS[1:])
+def test_kinds_of_activation_equal_the_slow_transcription(activation):
+    rng = np.random.default_rng(3)
+    model = chain(("lstm", "tanh", "gru", "sigmoid"), (3, 4, 3, 4, 2), rng, scale=2)
+    q = quantize(model, Config(activation_kind=activation), rng.standard_normal((3, 6, 3)))
+    xi = rng.integers(q.input_format.min, q.input_format.max + 1, (20, 3))
+    assert q.activation.kind == activation
+    assert golden.run(q, xi).tolist() == slow_golden.run(q, xi)
 
 
 @pytest.mark.parametrize("kind", CELLS)

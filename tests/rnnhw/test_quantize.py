@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rnnhw import calibrate, golden, reference
+from rnnhw.activation import make_table
 from rnnhw.compiler import lower
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
@@ -186,6 +187,8 @@ def test_defaults():
     assert q.activation.error == 2.0**-10
     assert quantized(activation_bits=9).activation.error == 2.0**-12
     assert quantized(activation_error=2.0**-7).activation.error == 2.0**-7
+    assert quantized(activation_kind="octave").activation == make_table(2.0**-10, "octave")
+    assert quantized(activation_kind="hard_1/6").activation == make_table(kind="hard_1/6")
 
 
 def test_weights_biases_and_inputs():
