@@ -16,6 +16,7 @@ import rnnhw
 from rnnhw.project import resolve
 
 STEPS = 6
+PRESETS = ["lstm-128-plain", "lstm-128", "gru-128", "lstm-40-128", "lstm-6-20", "lstm-16-64"]
 
 
 def measured_cycles(design, steps):
@@ -31,8 +32,8 @@ def measured_cycles(design, steps):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("presets", nargs="*", default=["lstm-128"],
-                        help="networks (default: lstm-128)")
+    parser.add_argument("presets", nargs="*", default=PRESETS,
+                        help=f"networks (default: {' '.join(PRESETS)})")
     args = parser.parse_args()
     print(f"{'network':20}{'lanes':>7}{'T':>3}{'multipliers':>13}{'cycles a step':>15}"
           f"{'simulated':>11}{'MACs / array multiplier / cycle':>33}{'over all':>10}")

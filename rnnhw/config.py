@@ -6,6 +6,8 @@ from .activation import check_kind
 from .errors import RnnhwError
 from .fixed import FixedFormat
 
+PIPELINES = ("short", "deep")
+
 
 def _within(name, value, low, high):
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)
@@ -40,6 +42,10 @@ class Config:
         Number of slices T, each with one vector lane.
     max_multipliers : int or None
         Upper limit over all multipliers.
+    fast_inner_product : bool or None
+        Two products a multiplier and cycle; None: where it takes fewer cycles and its widths fit.
+    pipeline : "short", "deep" or None
+        Deep has a register more behind every memory and multiplier; None: as the part needs.
     board : str or None
         Board whose limits hold.
     seed : int
@@ -57,6 +63,7 @@ class Config:
     vector_lanes: int | None = None
     max_multipliers: int | None = None
     fast_inner_product: bool | None = None
+    pipeline: str | None = None
     block_size: int | None = None
     spectrum_bits: int | None = None
     board: str | None = None
@@ -75,8 +82,12 @@ class Config:
             raise RnnhwError("activation_error must be within 2**-12..2**-6 "
                              f"({2**-12:.6f}..{2**-6:.6f}), not {self.activation_error!r}.")
         check_kind(self.activation_kind, self.activation_error)
-        if self.fast_inner_product:
-            raise RnnhwError("fast_inner_product is not built yet; leave it out for plain lanes.")
+        if self.fast_inner_product not in (None, True, False):
+            raise RnnhwError("fast_inner_product must be true, false or left out, not "
+                             f"{self.fast_inner_product!r}.")
+        if self.pipeline not in (None, *PIPELINES):
+            raise RnnhwError(f"pipeline must be {' or '.join(PIPELINES)}, or left out, not "
+                             f"{self.pipeline!r}.")
         if self.block_size is not None or self.spectrum_bits is not None:
             raise RnnhwError("block_size and spectrum_bits (block-circulant layers) are not built "
                              "yet; leave them out.")

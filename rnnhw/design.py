@@ -96,7 +96,7 @@ class Design:
         return digest(self.quantized)
 
     def with_hardware(self, **choices):
-        """The same integers, with other choices of lanes, vector_lanes, max_multipliers, board."""
+        """The same integers, with other choices of lanes, limits, pipeline, board."""
         return Design(self.quantized, replace(self.config, **choices)) if choices else self
 
     def quantize_input(self, x):

@@ -27,15 +27,19 @@ def _gru(m, n, **more):
 
 
 PRESETS = {
-    # 64 lanes divide 4*128 rows and one vector lane keeps up: the array never waits
+    # 64 lanes divide 4*128 rows and two vector lanes keep up: the array never waits
     "lstm-128": Preset("LSTM, 128 inputs, 128 units, 64 lanes", (_lstm(128, 128),),
-                       config={"lanes": 64, "vector_lanes": 1}),
+                       config={"lanes": 64, "vector_lanes": 2}),
+    # the same on plain lanes, one product a multiplier and cycle
+    "lstm-128-plain": Preset("LSTM, 128 inputs, 128 units, 64 plain lanes", (_lstm(128, 128),),
+                             config={"lanes": 64, "vector_lanes": 1,
+                                     "fast_inner_product": False}),
     # three kinds of row block a unit; drained twice as fast
     "gru-128": Preset("GRU, 128 inputs, 128 units, 64 lanes", (_gru(128, 128),),
                       config={"lanes": 64, "vector_lanes": 2}),
     # few inputs: the state's products are nearly all there is
     "lstm-40-128": Preset("LSTM, 40 inputs, 128 units, 64 lanes", (_lstm(40, 128),),
-                          config={"lanes": 64, "vector_lanes": 2}),
+                          config={"lanes": 64, "vector_lanes": 4}),
     # a step is shorter than the pipelines are deep: the order of vector rows decides
     "lstm-6-20": Preset("LSTM, 6 inputs, 20 units, at most 40 multipliers", (_lstm(6, 20),),
                         config={"max_multipliers": 40}),

@@ -20,8 +20,8 @@ LAYER_KEYS = {
     "linear": {"input_size": int, "output_size": int, "activation": str, "bias": int, "name": str},
 }
 CONFIG_TYPES = {"activation_error": (int, float), "activation_kind": str, "board": str,
-                "fast_inner_product": bool}
-HARDWARE = ("lanes", "vector_lanes", "max_multipliers", "board")
+                "pipeline": str, "fast_inner_product": bool}
+HARDWARE = ("lanes", "vector_lanes", "max_multipliers", "fast_inner_product", "pipeline", "board")
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", dict: "a table",
           (int, float): "a number"}
 

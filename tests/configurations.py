@@ -30,6 +30,8 @@ class Case:
     lengths: tuple = (4, 1, 3)
     last_step: bool = False
     config: dict = field(default_factory=dict)
+    fast: bool = False
+    deep: bool = False
 
     def model(self, seed=0):
         """The float model, its weights random and all different."""
@@ -58,7 +60,7 @@ class Case:
         config = Config(seed=seed, **self.config)
         calibration = rng.normal(size=(4, 12, self.inputs))
         quantized = quantize(self.model(seed), config, calibration)
-        return quantized, lower(quantized, self.lanes, self.slices)
+        return quantized, lower(quantized, self.lanes, self.slices, self.fast, self.deep)
 
     def stimulus(self, quantized, seed=0):
         """Input codes ``(sequences, steps, inputs)``: random, with the extremes of the format."""
@@ -115,6 +117,25 @@ CASES = (
     Case("hard_fifth", 6, (("gru", 6),), 6, 2, config={"activation_kind": "hard_0.2"}),
     Case("hard_sixth", 3, (("gru_reset_before", 4), ("linear", 5, "tanh")), 4, 1,
          config={"activation_kind": "hard_1/6"}),
+    Case("fast_lstm", 8, (("lstm", 8),), 8, 1, fast=True),
+    Case("fast_odd_sizes", 3, (("lstm", 5),), 8, 2, fast=True),
+    Case("fast_one_unit", 1, (("lstm", 1),), 4, 1, (3, 2), fast=True, deep=True),
+    Case("fast_seven_slices", 6, (("lstm", 20),), 28, 7, (5, 2), fast=True),
+    Case("fast_three_slices", 7, (("gru", 11),), 9, 3, fast=True, deep=True),
+    Case("fast_gru", 13, (("gru", 16),), 32, 4, fast=True),
+    Case("fast_before", 9, (("gru_reset_before", 13),), 12, 3, fast=True),
+    Case("fast_2_bit", 6, (("gru", 11),), 6, 1, fast=True,
+         config={"weight_bits": 2, "activation_bits": 3}),
+    Case("fast_17_bit", 5, (("lstm", 7),), 8, 2, fast=True,
+         config={"weight_bits": 17, "activation_bits": 12}),
+    Case("fast_stack", 4, (("lstm", 6), ("lstm", 5), ("lstm", 7)), 10, 1, fast=True, deep=True),
+    Case("fast_classifier", 13, (("gru", 12), ("linear", 10, "relu"), ("linear", 4)), 12, 2,
+         fast=True, last_step=True),
+    Case("fast_linear", 7, (("linear", 9, "tanh"), ("linear", 3)), 6, 3, fast=True),
+    Case("deep_lstm", 6, (("lstm", 20),), 28, 7, deep=True),
+    Case("deep_gru", 5, (("gru", 7), ("linear", 3)), 6, 2, deep=True, last_step=True),
+    Case("deep_before_stack", 3, (("gru_reset_before", 4), ("lstm", 6)), 8, 1, deep=True),
+    Case("deep_one_input", 1, (("gru", 3),), 4, 1, deep=True),
 )
 
 IN_COCOTB = CASES[::3]

@@ -41,11 +41,19 @@ def test_figures_of_a_model_follow_the_survey(designs):
     assert estimate.parameters == 4 * n * n + 4 * n * m + 4 * n
     assert estimate.operations == 2 * (4 * n * n + 4 * n * m) + 3 * n + 5 * n + 5 * n
     assert estimate.macs_per_step == 4 * n * (n + m)
-    assert estimate.array_multipliers == 64
+    assert estimate.array_multipliers == 65     # the xi lane is one
+
+
+def test_fast_lanes_of_the_large_lstm_never_wait(designs):
+    estimate = designs["lstm-128"].estimate()
+    assert estimate.effective_macs_per_multiplier_cycle >= 1.95
+    assert estimate.macs_per_step / estimate.total_multipliers / estimate.cycles_per_step >= 1.88
 
 
 def test_plain_lanes_of_the_large_lstm_never_wait(designs):
-    assert designs["lstm-128"].estimate().effective_macs_per_multiplier_cycle >= 0.99
+    plain = designs["lstm-128"].with_hardware(fast_inner_product=False, vector_lanes=1)
+    assert plain.estimate().array_multipliers == 64
+    assert plain.estimate().effective_macs_per_multiplier_cycle >= 0.99
 
 
 def test_layers_of_the_last_step_are_no_part_of_a_step(designs):
@@ -54,7 +62,7 @@ def test_layers_of_the_last_step_are_no_part_of_a_step(designs):
     gru, linear = design.model.layers
     assert estimate.macs_per_step == cost(gru).macs
     assert estimate.operations == cost(gru).operations + cost(linear).operations
-    assert estimate.effective_macs_per_multiplier_cycle <= 1
+    assert estimate.effective_macs_per_multiplier_cycle <= 2
 
 
 def test_memory_bits_hold_weights_and_biases(designs):

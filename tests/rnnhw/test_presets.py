@@ -35,5 +35,5 @@ def test_a_changed_copy_does_not_change_the_preset():
 
 
 def test_an_unknown_preset_lists_the_known():
-    with pytest.raises(RnnhwError, match="There is no preset 'lstm'; known are lstm-128, gru-128"):
+    with pytest.raises(RnnhwError, match="There is no preset 'lstm'; known are lstm-128, lstm-1"):
         preset("lstm")
