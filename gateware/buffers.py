@@ -115,7 +115,7 @@ class OutputBuffer(wiring.Component):
     size : elements of a step
     width : bits of an element
     slices : elements written at once
-    deep : whether small memories are kept out of block RAM, for the clock
+    small : "auto" or "distributed", where memories of up to 256 words are kept
 
     Members
     -------
@@ -124,8 +124,8 @@ class OutputBuffer(wiring.Component):
     y : Out(stream of y_layout(width))
     """
 
-    def __init__(self, *, size, width, slices, deep=False):
-        self.size, self.width, self.slices, self.deep = size, width, slices, deep
+    def __init__(self, *, size, width, slices, small="auto"):
+        self.size, self.width, self.slices, self.small = size, width, slices, small
         self.words = -(-size // slices)
         super().__init__({
             "start": In(1), "free": Out(1),
@@ -151,7 +151,7 @@ class OutputBuffer(wiring.Component):
         banks = []
         for s in range(self.slices):
             write, read = ram(m, f"words{s}", signed(self.width), Y_BUFFERS << word_bits,
-                              small="distributed" if self.deep else "auto")
+                              small=self.small)
             banks.append(read)
             m.d.comb += [
                 write.en.eq(self.write),

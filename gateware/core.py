@@ -27,6 +27,7 @@ class Core(wiring.Component):
     program : rnnhw.program.Program
     table_style : "auto", "block" or "logic", where activation tables are kept
     ram_shapes : (depth, width) of the part's block RAMs, for weights that one RAM cannot hold
+    small_rams : "auto" or "distributed", where output buffers of up to 256 words are kept
 
     Members
     -------
@@ -35,8 +36,9 @@ class Core(wiring.Component):
     saturated : Out(slices), sticky: a number was clipped in that slice
     """
 
-    def __init__(self, program, table_style="auto", ram_shapes=()):
-        self.program, self.table_style, self.ram_shapes = program, table_style, ram_shapes
+    def __init__(self, program, table_style="auto", ram_shapes=(), small_rams="auto"):
+        self.program, self.table_style = program, table_style
+        self.ram_shapes, self.small_rams = ram_shapes, small_rams
         super().__init__({
             "x": In(stream.Signature(x_layout(program.x_width))),
             "y": Out(stream.Signature(y_layout(program.y_width))),
@@ -50,7 +52,7 @@ class Core(wiring.Component):
         m.submodules.input = source = InputBuffer(
             size=p.input_size, width=p.x_width, shift=p.x_shift, per_cycle=p.per_cycle)
         m.submodules.output = sink = OutputBuffer(
-            size=p.output_size, width=p.y_width, slices=p.slices, deep=p.deep)
+            size=p.output_size, width=p.y_width, slices=p.slices, small=self.small_rams)
         m.submodules.operands = operands = OperandMemory(
             words=p.operand_depth, banks=p.banks, slices=p.slices, per_cycle=p.per_cycle,
             width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout,

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import RnnhwError
@@ -37,6 +37,8 @@ class BuildReport:
         Resource -> (used, available), as place and route counts them.
     cells : dict
         Cell type -> number in the netlist.
+    absorbed : dict
+        Kind of register -> how many of the netlist block RAMs and multipliers took in.
     seed : int
     options : str
         Further options of place and route.
@@ -69,6 +71,7 @@ class BuildReport:
     timing: Path
     notes: tuple = ()
     load: str = ""
+    absorbed: dict = field(default_factory=dict)
 
 
 def build(program, board, out_dir, clock_mhz=None, seeds=SEEDS, progress=None, design=None):
@@ -100,12 +103,29 @@ def build(program, board, out_dir, clock_mhz=None, seeds=SEEDS, progress=None, d
         If the board is unknown, the clock cannot be made, the design does not fit (before place and
         route: resource, needed, available), a tool is missing, or a fixed clock was not reached.
     """
-    from gateware.core import Core
-
     identity = Identity.of(program, design_hash(program) if design is None else design)
-    return build_core(lambda: Core(program), identity, board, out_dir, clock_mhz=clock_mhz,
+    return build_core(lambda: _core(program, board), identity, board, out_dir, clock_mhz=clock_mhz,
                       seeds=seeds, progress=progress, need=certain_need(program, board),
                       soft=soft_vector_lanes(program, board))
+
+
+LUT_RAMS = ("ecp5",)   # families whose lookup tables can be memories
+
+
+def core_for(program, family):
+    """The core of ``program``, its memories cut and placed as suits the family."""
+    from gateware.core import Core
+
+    from .estimate import RAMS
+
+    small = "distributed" if program.deep and family in LUT_RAMS else "auto"
+    return Core(program, ram_shapes=RAMS[family], small_rams=small)
+
+
+def _core(program, board):
+    from boards import get
+
+    return core_for(program, get(board).limits.family)
 
 
 def certain_need(program, board):
@@ -156,8 +176,8 @@ def build_core(make_core, identity, board, out_dir, *, clock_mhz=None, seeds=SEE
         folder = Path(folder)
         for _ in range(ROUNDS):
             say(f"Synthesizing for {target.title} at {pll.clock_mhz:g} MHz.")
-            cells, constraints = _synthesize(make_core(), identity, target, pll, folder, say,
-                                             baud, soft)
+            made, constraints = _synthesize(make_core(), identity, target, pll, folder, say,
+                                            baud, soft)
             placed = _place(target, pll.clock_mhz, seeds, folder, say, tries, constraints)
             if placed.fmax_mhz >= pll.clock_mhz:
                 break
@@ -179,7 +199,7 @@ def build_core(make_core, identity, board, out_dir, *, clock_mhz=None, seeds=SEE
         bitstream = flow.pack(target, folder, placed.stem)
         return _finish(target, folder, out_dir, placed, bitstream, asked_mhz=aim,
                        clock_mhz=pll.clock_mhz, baud=baud, design=identity.design,
-                       cells=cells, tries=tries, notes=notes, begun=begun)
+                       **made, tries=tries, notes=notes, begun=begun)
 
 
 def measure(program, bench, out_dir, mhz=None, seeds=SEEDS[:1], progress=None):
@@ -198,9 +218,7 @@ def measure(program, bench, out_dir, mhz=None, seeds=SEEDS[:1], progress=None):
         Also if the netlist has fewer multipliers than the program has lanes, for then something
         removed a part of the core and its figures would mean nothing.
     """
-    from gateware.core import Core
-
-    return measure_core(lambda: Core(program), bench, out_dir, mhz=mhz, seeds=seeds,
+    return measure_core(lambda: _core(program, bench), bench, out_dir, mhz=mhz, seeds=seeds,
                         progress=progress, design=design_hash(program),
                         multipliers=program.array_multipliers,
                         soft=soft_vector_lanes(program, bench))
@@ -224,8 +242,8 @@ def measure_core(make_core, bench, out_dir, *, mhz=None, seeds=SEEDS[:1], progre
         folder = Path(folder)
         say(f"Synthesizing for {target.title}.")
         text = rtlil.convert(Harness(make_core()), name=flow.TOP, emit_src=False)
-        cells = flow.synthesize(flow.relax_collisions(text), target.limits.family, folder, say,
-                                soft)
+        cells, absorbed = flow.synthesize(flow.relax_collisions(text), target.limits.family,
+                                          folder, say, soft)
         need = flow.needed(cells, target.limits.family)
         flow.check_fit(need, target, BOARDS.values())
         if need["multipliers"] < multipliers:
@@ -235,11 +253,12 @@ def measure_core(make_core, bench, out_dir, *, mhz=None, seeds=SEEDS[:1], progre
         tries = []
         placed = _place(target, aim, seeds, folder, say, tries, None, every=True)
         return _finish(target, folder, out_dir, placed, None, asked_mhz=aim, clock_mhz=None,
-                       baud=0, design=design, cells=cells, tries=tries, notes=[], begun=begun)
+                       baud=0, design=design, cells=cells, absorbed=absorbed, tries=tries,
+                       notes=[], begun=begun)
 
 
 def _synthesize(core, identity, target, pll, folder, say, baud, soft):
-    """Netlist in ``folder``; its cells and the name of the file of pin constraints."""
+    """Netlist in ``folder``; what the report says of it, and the name of the pin constraints."""
     from boards import BOARDS, flow
     from boards.top import Top
 
@@ -249,9 +268,9 @@ def _synthesize(core, identity, target, pll, folder, say, baud, soft):
     constraints = f"{flow.TOP}.{flow.FAMILIES[family].constraints}"
     (folder / constraints).write_text(plan.files[constraints])
     text = flow.relax_collisions(plan.files[f"{flow.TOP}.il"])
-    cells = flow.synthesize(text, family, folder, say, soft)
+    cells, absorbed = flow.synthesize(text, family, folder, say, soft)
     flow.check_fit(flow.needed(cells, family), target, BOARDS.values())
-    return cells, constraints
+    return {"cells": cells, "absorbed": absorbed}, constraints
 
 
 def _place(target, mhz, seeds, folder, say, tries, constraints, every=False):

@@ -3,9 +3,12 @@
 from collections import Counter
 
 import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal
 
 import boards
 from boards import flow
+from gateware.arith import ram
 from rnnhw.errors import RnnhwError
 
 ICEBREAKER = boards.get("icebreaker")
@@ -46,6 +49,17 @@ def test_collisions_are_relaxed_on_clocked_reads_only():
     assert "COLLISION_X_MASK 3'111" in cells[3]
     assert text.count("TRANSPARENCY_MASK 1'0") == 2 and "TRANSPARENCY_MASK 3'000" in text
     assert len(text) == len(MEMORY)
+
+
+def test_collisions_are_relaxed_in_what_amaranth_writes():
+    module = Module()
+    write, read = ram(module, "words", 8, 16)
+    address, value = Signal(4), Signal(8)
+    module.d.comb += [write.addr.eq(address), write.en.eq(value[0]), read.addr.eq(address),
+                      value.eq(read.data)]
+    text = rtlil.convert(module, ports=[address, value])
+    assert "COLLISION_X_MASK 1'0" in text
+    assert "COLLISION_X_MASK 1'0" not in flow.relax_collisions(text)
 
 
 def test_what_a_netlist_needs():

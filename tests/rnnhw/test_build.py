@@ -80,7 +80,7 @@ def routed(monkeypatch, reached):
 
     def synthesize(text, family, folder, progress, soft=False):
         (folder / "synthesis.txt").write_text("")
-        return Counter({"SB_LUT4": 10})
+        return Counter({"SB_LUT4": 10}), {}
 
     def place(board, folder, *, stem, mhz, seed, options, constraints):
         runs.append((round(mhz, 3), seed, options))

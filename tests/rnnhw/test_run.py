@@ -42,7 +42,10 @@ def serve(fd, design, alter):
 
     try:
         while True:
-            head = take(2)
+            head = take(1)
+            if head[0] != protocol.SYNC:
+                continue
+            head += take(1)
             crc = protocol.crc8(head[1:])
             if head[1] == protocol.IDENTIFY:
                 answer(head[1], me.encode() + bytes(me.flag_bytes), crc)
@@ -71,6 +74,7 @@ def device(design, alter=lambda y: y):
         yield os.ttyname(slave)
     finally:
         os.close(slave)
+        thread.join(10)     # or it would read from the next line that gets this number
         os.close(master)
 
 
