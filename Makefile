@@ -2,7 +2,7 @@
 # make test    every test
 # make check   the fast tests
 # make lint    style of all Python files
-# make bench   the figures of benchmarks/
+# make bench   all figures on one page, and as build/bench.json; place and route takes a while
 # make clean   remove what the above wrote, but not the environment
 # make distclean   remove that too
 #
@@ -33,8 +33,7 @@ lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
 
 bench: $(VENV)/test.stamp
-	@set -e; for file in benchmarks/*.py; do \
-	    echo "== $$file"; $(VENV)/bin/python -m benchmarks.$$(basename $$file .py); done
+	$(VENV)/bin/python -m benchmarks
 
 $(VENV)/base.stamp: pyproject.toml sim/machine.py
 	@$(PYTHON) sim/machine.py

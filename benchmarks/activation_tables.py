@@ -13,6 +13,8 @@ from rnnhw.report import table as text_table
 OUT = FixedFormat(16, 15)
 INPUTS = [FixedFormat(width, frac) for width in (16, 18) for frac in range(2, 16)]
 FUNCTIONS = {"tanh": np.tanh, "sigmoid": lambda x: 0.5 + 0.5 * np.tanh(0.5 * x)}
+HEADER = ("kind", "error", "function", "asked (LSB)", "worst (LSB)", "mean (LSB)", "entries",
+          "bits")
 OWN = {"tanh": lambda x: np.clip(x, -1, 1)}
 SLOPES = {"hard_0.25": 1 / 4, "hard_0.2": 1 / 5, "hard_1/6": 1 / 6}
 
@@ -32,8 +34,8 @@ def row(label, table, name, asked, function):
             errors(table, name, FixedFormat(16, 11), function)[1], table.entries, table.bits)
 
 
-def rows():
-    """One row for each kind, error and function."""
+def rows(refused):
+    """One row for each kind, error and function; the sentences of those refused are appended."""
     for kind in KINDS:
         if kind in HARD:
             yield from hard_rows(kind)
@@ -42,7 +44,7 @@ def rows():
             try:
                 table = make_table(2.0**-bits, kind)
             except RnnhwError as refusal:
-                print(f"2^-{bits}: {refusal}")
+                refused.append(f"2^-{bits}: {refusal}")
                 continue
             for name, function in FUNCTIONS.items():
                 yield row(f"2^-{bits}", table, name, table.distance[name], function)
@@ -58,13 +60,28 @@ def hard_rows(kind):
         yield row("true", table, name, table.distance[name], function)
 
 
+def figures(say):
+    """Rows under ``HEADER``, and the sentences of what was refused, ready for JSON."""
+    say("Every input code through every activation table.")
+    refused = []
+    found = [dict(zip(HEADER, values, strict=True)) for values in rows(refused)]
+    return {"rows": found, "refused": refused}
+
+
+def page(found):
+    """The rows as text."""
+    return (f"Every code of {len(INPUTS)} input formats, 16/2..16/15 and 18/2..18/15, into {OUT}; "
+            "mean: of 16/11.\n\n" + text_table([row.values() for row in found["rows"]], HEADER)
+            + "".join(f"{sentence}\n" for sentence in found["refused"]))
+
+
+def failed(found):
+    """Whether an error is above the one asked."""
+    return any(row["worst (LSB)"] > row["asked (LSB)"] for row in found["rows"])
+
+
 def main():
-    found = list(rows())
-    print(f"Every code of {len(INPUTS)} input formats, 16/2..16/15 and 18/2..18/15, into {OUT}; "
-          "mean: of 16/11.\n")
-    header = ("kind", "error", "function", "asked (LSB)", "worst (LSB)", "mean (LSB)", "entries",
-              "bits")
-    print(text_table(found, header), end="")
+    print(page(figures(lambda text: None)), end="")
 
 
 if __name__ == "__main__":

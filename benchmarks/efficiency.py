@@ -1,54 +1,88 @@
-"""Effective multiply-accumulates per multiplier and cycle, estimated and simulated.
+"""Effective multiply-accumulates per multiplier and cycle, simulated, and where the others go.
 
-    python -m benchmarks.efficiency [PRESET ...]
+    python -m benchmarks.efficiency [PRESET ...] [--board BENCH]
 
-For each preset the Verilog runs under cocotb for two sequences, one a step longer than the
-other; the difference of their cycles is what a step costs, and is held against the estimate. A
-figure counts the dense multiply-accumulates of a step over the array's multipliers times the
-cycles of a step: batch 1, one stream, everything included. """
+For each preset one ``core.v``, cut as for the bench target, is simulated under cocotb for sequences
+of 1, 5 and 6 steps; bits must be the integer model's and cycles the estimate's. A figure counts the
+dense multiply-accumulates of a step over the multipliers times the cycles of a further step: batch
+1, one stream, everything included. The bound is that of the busiest part of the core. """
 
 import argparse
 import sys
+import tempfile
 
-import numpy as np
+from rnnhw.errors import RnnhwError
+from rnnhw.losses import CAUSES
+from rnnhw.report import table
 
-import rnnhw
-from rnnhw.project import resolve
+from .netlist import figures as of_netlist
 
-STEPS = 6
-PRESETS = ["lstm-128-plain", "lstm-128", "gru-128", "lstm-40-128", "lstm-6-20", "lstm-16-64"]
+BOARD = "bench-ecp5-85f"
+ARRAY, ALL, CYCLES = ("effective_macs_per_multiplier_cycle", "effective_macs_over_all",
+                      "cycles_per_step")
+# least effective multiply-accumulates, most cycles and multipliers
+ASKED = {"lstm-128": {ARRAY: 1.95, ALL: 1.88}, "gru-128": {ARRAY: 1.95, ALL: 1.84},
+         "lstm-40-128": {ARRAY: 1.95, ALL: 1.84},
+         "lstm-6-20": {CYCLES: 95, "total_multipliers": 40},
+         "lstm-16-64": {CYCLES: 205, "array_multipliers": 65},
+         "lstm-128-plain": {ARRAY: 0.99}}
+UNTUNED = ("lstm-37-100", "gru-13-64", "lstm-200-300", "lstm-3x32")
+LEAST = (ARRAY, ALL)
 
 
-def measured_cycles(design, steps):
-    """Cycles of a random sequence of ``steps`` in the simulated Verilog; it must be bit exact."""
-    rng = np.random.default_rng(0)
-    fmt = design.input_format
-    x = rng.integers(fmt.min, fmt.max, (1, steps, design.model.input_size), endpoint=True)
-    result = design.simulate(x)
-    assert result.bit_exact, result.mismatch
-    assert result.cycles == design.estimate().cycles(steps)
-    return result.cycles
+def meets(row):
+    """Whether a row's figures are those asked, or None where nothing was."""
+    asked = ASKED.get(row["network"])
+    return asked and all(row[key] >= value if key in LEAST else row[key] <= value
+                         for key, value in asked.items())
+
+
+def figures(say, presets=(*ASKED, *UNTUNED), board=BOARD):
+    """One row a preset, ready for JSON."""
+    rows = []
+    for name in presets:
+        with tempfile.TemporaryDirectory() as folder:
+            row, _ = of_netlist(name, board, folder, say)
+        rows.append({**row, "asked": ASKED.get(name), "meets": meets(row)})
+    return rows
+
+
+def page(rows):
+    """The rows as text."""
+    first = table([[r["network"], r["lanes"], r["vector_lanes"], r["array_multipliers"],
+                    r["total_multipliers"], f"{r[CYCLES]:g}", r["latency_cycles"],
+                    f"{r[ARRAY]:.4f}", f"{r[ALL]:.4f}", r["equal"],
+                    "-" if r["meets"] is None else r["meets"], r["netlist"][:12]]
+                   for r in rows],
+                  ["network", "lanes", "T", "array", "all", "cycles", "latency",
+                   "MACs/array/cycle", "over all", "equal", "as asked", "core.v"])
+    causes = [cause for cause in CAUSES if any(r["losses"][cause] for r in rows)]
+    second = table([[r["network"], f"{r[CYCLES]:g}", r["bound_cycles"],
+                     f"{100 * (1 - sum(r['losses'].values())):.1f} %",
+                     *(f"{100 * r['losses'][cause]:.1f} %" for cause in causes)] for r in rows],
+                   ["network", "cycles", "bound", "made", *causes])
+    return f"{first}\nProducts that the array could make: made, and lost to each cause\n\n{second}"
+
+
+def failed(rows):
+    """Whether a run differed or a figure is not what was asked."""
+    return any(not row["equal"] or row["meets"] is False for row in rows)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("presets", nargs="*", default=PRESETS,
-                        help=f"networks (default: {' '.join(PRESETS)})")
+    parser.add_argument("presets", nargs="*", default=[*ASKED, *UNTUNED],
+                        help=f"networks (default: {' '.join([*ASKED, *UNTUNED])})")
+    parser.add_argument("--board", default=BOARD,
+                        help="bench target whose core is simulated (default: %(default)s)")
     args = parser.parse_args()
-    print(f"{'network':20}{'lanes':>7}{'T':>3}{'multipliers':>13}{'cycles a step':>15}"
-          f"{'simulated':>11}{'MACs / array multiplier / cycle':>33}{'over all':>10}")
-    for name in args.presets:
-        project = resolve(name)
-        design = rnnhw.compile(project.model, project.config)
-        estimate = design.estimate()
-        step = measured_cycles(design, STEPS) - measured_cycles(design, STEPS - 1)
-        macs = estimate.macs_per_step
-        print(f"{name:20}{design.program.lanes:7}{design.program.slices:3}"
-              f"{estimate.total_multipliers:13}{float(estimate.cycles_per_step):15.2f}{step:11}"
-              f"{macs / (estimate.array_multipliers * step):33.4f}"
-              f"{macs / (estimate.total_multipliers * step):10.4f}", flush=True)
-        if not design.model.last_step and estimate.cycles_per_step != step:
-            sys.exit(f"{name}: the estimate is {estimate.cycles_per_step}")
+    try:
+        rows = figures(lambda text: print(text, file=sys.stderr, flush=True), args.presets,
+                       args.board)
+    except RnnhwError as error:
+        sys.exit(f"benchmarks.efficiency: {error}")
+    print(page(rows), end="")
+    sys.exit(failed(rows))
 
 
 if __name__ == "__main__":

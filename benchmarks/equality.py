@@ -12,6 +12,7 @@ import numpy as np
 
 from gateware.testing import run_core
 from rnnhw import golden
+from rnnhw.report import table
 from rnnhw.schedule import Schedule
 from rnnhw.simulate import simulate
 from tests.configurations import CASES, IN_COCOTB
@@ -26,32 +27,71 @@ def words_of(case, quantized, x):
     return steps, np.concatenate([row.reshape(-1) for row in rows]).tolist()
 
 
+def runs(case, cocotb):
+    """One row for each simulator that the case runs in."""
+    quantized, program = case.design()
+    x = case.stimulus(quantized)
+    steps, expected = words_of(case, quantized, x)
+    run = run_core(program, steps, words=len(expected))
+    got = [word for word, _ in run.words]
+    found = [("Amaranth", sum(a != b for a, b in zip(got, expected, strict=True)),
+              run.y_cycles[-1] - run.x_cycles[0] + 1)]
+    if cocotb and case in IN_COCOTB:
+        result = simulate(quantized, program, x, case.lengths)
+        wrong = int(np.sum(result.outputs != result.expected))
+        found.append(("cocotb", wrong or int(not result.bit_exact), result.cycles))
+    estimate = Schedule(program).cycles_of(case.lengths)[0]
+    return [{"configuration": case.name, "lanes": case.lanes, "vector_lanes": case.slices,
+             "fast": case.fast, "deep": case.deep,
+             "weight_bits": program.weight_bits, "operand_bits": program.operand_width,
+             "words": len(expected), "differ": differ, "cycles": cycles, "estimate": estimate,
+             "simulator": name, "equal": differ == 0 and cycles == estimate}
+            for name, differ, cycles in found]
+
+
+def figures(say, cocotb=True):
+    """Every run, ready for JSON."""
+    rows = []
+    for number, case in enumerate(CASES, 1):
+        say(f"{case.name}: configuration {number} of {len(CASES)}.")
+        rows += runs(case, cocotb)
+    return rows
+
+
+def page(rows):
+    """The rows as text, with a line that counts them."""
+    text = table([[r["configuration"], r["lanes"], r["vector_lanes"],
+                   "fast" if r["fast"] else "plain", "deep" if r["deep"] else "short",
+                   r["weight_bits"], r["operand_bits"], r["words"], r["differ"], r["cycles"],
+                   r["estimate"], r["simulator"]] for r in rows],
+                 ["configuration", "lanes", "T", "lane", "pipeline", "weights", "operands", "words",
+                  "differ", "cycles", "estimate", "simulator"])
+    return text + summary(rows)
+
+
+def summary(rows):
+    """How many configurations were equal, and which were not."""
+    count = {name: [r["equal"] for r in rows if r["simulator"] == name]
+             for name in ("Amaranth", "cocotb")}
+    wrong = [f"{r['configuration']} in {r['simulator']}" for r in rows if not r["equal"]]
+    return "".join(f"{name}: {sum(equal)} of {len(equal)} configurations equal in every bit and in "
+                   "cycles\n" for name, equal in count.items() if equal) + (
+        f"Not equal: {', '.join(wrong)}\n" if wrong else "")
+
+
+def failed(rows):
+    """Whether any run differed."""
+    return not all(row["equal"] for row in rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cocotb", action="store_true",
                         help="also run every third configuration as Verilog (default: no)")
     args = parser.parse_args()
-    failed = 0
-    print(f"{'configuration':24}{'P':>5}{'T':>4}{'words':>7}{'differ':>8}{'cycles':>8}"
-          f"{'estimate':>10}  simulator")
-    for case in CASES:
-        quantized, program = case.design()
-        x = case.stimulus(quantized)
-        steps, expected = words_of(case, quantized, x)
-        run = run_core(program, steps, words=len(expected))
-        got = [word for word, _ in run.words]
-        rows = [("Amaranth", sum(a != b for a, b in zip(got, expected, strict=True)),
-                 run.y_cycles[-1] - run.x_cycles[0] + 1)]
-        if args.cocotb and case in IN_COCOTB:
-            result = simulate(quantized, program, x, case.lengths)
-            rows.append(("cocotb", 0 if result.bit_exact else -1, result.cycles))
-        estimate = Schedule(program).cycles_of(case.lengths)[0]
-        for name, differ, cycles in rows:
-            failed += differ != 0 or cycles != estimate
-            print(f"{case.name:24}{case.lanes:5}{case.slices:4}{len(expected):7}{differ:8}"
-                  f"{cycles:8}{estimate:10}  {name}", flush=True)
-    print(f"{len(CASES)} configurations, {failed} runs that differ")
-    sys.exit(failed != 0)
+    rows = figures(lambda text: print(text, file=sys.stderr, flush=True), args.cocotb)
+    print(page(rows), end="")
+    sys.exit(failed(rows))
 
 
 if __name__ == "__main__":

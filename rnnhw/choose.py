@@ -1,9 +1,9 @@
 """The compiler's choice of lanes and slices under the user's limits."""
 
+from .candidates import Candidate, lane_counts
 from .cells import CELLS
-from .compiler import lower
 from .errors import RnnhwError
-from .schedule import Schedule
+from .estimate import rams
 
 DEFAULT_LANES = 64
 SLICES = (1, 2, 4, 8)
@@ -11,78 +11,144 @@ LUTS_PER_SLICE = 5000      # a slice costs about 800; a part should not be fille
 WORTH = 1.02               # a design with fewer multipliers is taken if at most this much slower
 MULTIPLIER_BITS = {"ice40": 16}
 WIDEST = 18                # of a multiplier's factors, elsewhere
+SOFT = ("ice40",)          # families so short of multipliers that vector lanes make do with logic
+BOUNDING = ("lanes", "vector_lanes", "max_multipliers", "fast_inner_product", "board")
+MOST = 1 << 20
 
 
-def choose(quantized, config, limits=None):
-    """The program with the fewest cycles a step under the limits.
+def choose(quantized, config, limits=None, clock_mhz=None):
+    """The program with the fewest cycles a step under the limits, or the cheapest in time.
 
     ``config.lanes`` (the xi lane of fast ones not counted) and ``config.max_multipliers`` (over
     everything) are upper limits, ``config.vector_lanes`` is taken as it is; a board's ``limits``
-    bound multipliers and slices. Among designs within 2 % of the fewest cycles the one with the
-    fewest multipliers is taken.
+    bound multipliers, slices and the memory of weights.
+
+    Without ``config.deadline_us``, among designs within 2 % of the fewest cycles the one with the
+    fewest multipliers is taken. With it, among designs whose step takes at most so long from its
+    last input word to its last output word at ``clock_mhz``, the one with the fewest multipliers,
+    then the fewest block RAMs.
 
     Raises
     ------
     RnnhwError
-        If no design keeps the limits, or a width suits no multiplier of the part.
+        If no design keeps the limits or the deadline, or a width suits no multiplier of the part.
     """
-    sums = max(len(p.sums) for q in quantized.layers for p in CELLS[q.layer.kind].products)
-    total = config.max_multipliers or 1 << 20
-    if limits is not None:
-        total = min(total, limits.multipliers)
-    most = config.lanes or DEFAULT_LANES
-    deep = config.pipeline == "deep" or (
-        config.pipeline is None and limits is not None and limits.family != "ice40")
-    slices = [config.vector_lanes] if config.vector_lanes else [
-        t for t in SLICES if limits is None or t <= max(1, limits.luts // LUTS_PER_SLICE)]
-    found = []
-    for fast in _kinds(quantized, config, limits):
-        for t in slices:
-            for lanes in _lane_counts(quantized, t, min(most, total - t - fast), sums):
-                program = lower(quantized, lanes, t, fast, deep)
-                found.append((Schedule(program).cycles_per_step, program))
+    kinds = _kinds(quantized, config, limits)
+    found = _candidates(quantized, config, limits, kinds)
     if not found:
-        t = slices[0]
-        raise RnnhwError(
-            f"No design keeps the limits: this model needs at least {sums * t} lanes and {t} "
-            f"vector lanes, {(sums + 1) * t} multipliers; at most {min(most, total)} lanes and "
-            f"{total} multipliers are allowed.")
-    fewest = min(cycles for cycles, _ in found)
-    return min(((cycles, program) for cycles, program in found if cycles <= fewest * WORTH),
+        raise RnnhwError(_nearest(quantized, config, limits, kinds))
+    if limits is not None:
+        found = [c for c in found if c.holds(limits)] or found
+    if config.deadline_us is None:
+        return _fastest(found).program
+    if clock_mhz is None:
+        raise RnnhwError("deadline_us is a time, which needs a clock: give a board, or a clock in "
+                         "MHz as clock_mhz or --clock.")
+    return _cheapest(found, config, limits, clock_mhz).program
+
+
+def _fastest(found):
+    """Fewest multipliers of those within ``WORTH`` of the fewest cycles a step."""
+    tried = []
+    for candidate in sorted(found, key=lambda c: c.least_cycles):
+        if tried and candidate.least_cycles > WORTH * min(cycles for cycles, _ in tried):
+            break
+        tried.append((candidate.schedule.cycles_per_step, candidate))
+    fewest = min(cycles for cycles, _ in tried)
+    return min((pair for pair in tried if pair[0] <= fewest * WORTH),
                key=lambda pair: (pair[1].total_multipliers, pair[0]))[1]
 
 
-def _kinds(quantized, config, limits):
-    """Kinds of lane worth a try: False for plain, True for fast."""
-    factor = MULTIPLIER_BITS.get(limits.family if limits else "", WIDEST)
+def _cheapest(found, config, limits, clock_mhz):
+    """Fewest multipliers, then block RAMs, of those that meet the deadline."""
+    most = config.deadline_us * clock_mhz
+    best = None
+    for candidate in sorted(found, key=lambda c: c.least_latency):
+        if best and (candidate.least_latency >= best.schedule.latency_cycles
+                     or best.schedule.latency_cycles <= most):
+            break
+        if best is None or candidate.schedule.latency_cycles < best.schedule.latency_cycles:
+            best = candidate
+    cycles = best.schedule.latency_cycles
+    if cycles > most:
+        chosen = [f"{name} = {getattr(config, name)}" for name in BOUNDING
+                  if getattr(config, name) is not None]
+        raise RnnhwError(
+            f"The deadline of {config.deadline_us:g} us cannot be met: the best latency of a step "
+            f"is {cycles / clock_mhz:.4g} us, {cycles} cycles at {clock_mhz:g} MHz, with "
+            f"{best.lanes} lanes and {best.total_multipliers} multipliers"
+            + (f" under {', '.join(chosen)}" if chosen else "") + "; allow more time"
+            + (" or lift a limit." if chosen else "."))
+    family = limits.family if limits is not None else "ecp5"
+    met = []
+    for candidate in sorted(found, key=lambda c: (c.total_multipliers, c.least_latency)):
+        if met and candidate.total_multipliers > met[0].total_multipliers:
+            break
+        if candidate.least_latency <= most and candidate.schedule.latency_cycles <= most:
+            met.append(candidate)
+    return min(met, key=lambda c: (rams(c.program.memories, family), c.schedule.latency_cycles))
+
+
+def _widths(quantized):
+    """Widest weight, and widest operand with the shift that aligns it."""
     weight = max(q.formats[name].width for q in quantized.layers
                  for name in ("weight_ih", "weight_hh") if name in q.formats)
-    operand = max(fmt.width + quantized.shifts[name]
-                  for name, fmt in quantized.operands.items())
+    return weight, max(fmt.width + quantized.shifts[name]
+                       for name, fmt in quantized.operands.items())
+
+
+def _kinds(quantized, config, limits):
+    """Kinds of lane that carry the widths and are worth a try: False for plain, True for fast."""
+    factor = MULTIPLIER_BITS.get(limits.family if limits else "", WIDEST)
+    weight, operand = _widths(quantized)
     widest = max(weight, operand)
     if widest > factor:
-        raise RnnhwError(f"Products of {weight}-bit weights and {operand}-bit operands (alignment "
-                         f"included) need more than the {factor}-bit multipliers of "
-                         f"{limits.part if limits else 'the engine'}; use fewer bits.")
+        raise RnnhwError(
+            f"Products of {weight}-bit weights and {operand}-bit operands (alignment included) "
+            f"need more than the {factor}-bit multipliers of "
+            f"{limits.part if limits else 'the engine'}; plain lanes carry up to {factor} bits "
+            f"there, fast ones up to {factor - 1}, so use fewer.")
     if config.fast_inner_product and widest + 1 > factor:
         raise RnnhwError(f"fast_inner_product adds weights and operands, {widest + 1} bits here "
                          f"(alignment included), but a multiplier takes {factor}; plain lanes, "
                          "fast_inner_product = false, can carry them.")
     wanted = (False, True) if config.fast_inner_product is None else (config.fast_inner_product,)
-    return [fast for fast in wanted if widest + fast <= factor]
+    return [bool(fast) for fast in wanted if widest + fast <= factor]
 
 
-def _lane_counts(quantized, slices, most, sums):
-    """Lane counts worth a try: the largest, and those that split a layer's rows evenly."""
-    words = most // slices
-    if words < sums:
-        return []
-    found = {words}
-    for q in quantized.layers:
-        units = -(-q.layer.output_size // slices)
-        for product in CELLS[q.layer.kind].products:
-            fit = words // len(product.sums)
-            if fit:
-                blocks = -(-units // fit)
-                found |= {-(-units // n) * len(product.sums) for n in (blocks, blocks + 1)}
-    return [words * slices for words in sorted(found) if sums <= words <= most // slices]
+def _allowed(config, limits):
+    """``(lanes, multipliers of the array, multipliers in all)`` that the limits allow."""
+    lanes = config.lanes or (MOST if config.deadline_us else DEFAULT_LANES)
+    array = total = config.max_multipliers or MOST
+    if limits is not None:
+        array = min(array, limits.multipliers)
+        if limits.family not in SOFT:
+            total = min(total, limits.multipliers)
+    return lanes, array, total
+
+
+def _slices(config, limits):
+    """Numbers of vector lanes worth a try."""
+    return [config.vector_lanes] if config.vector_lanes else [
+        t for t in SLICES if limits is None or t <= max(1, limits.luts // LUTS_PER_SLICE)]
+
+
+def _candidates(quantized, config, limits, kinds):
+    deep = config.pipeline == "deep" or (
+        config.pipeline is None and limits is not None and limits.family != "ice40")
+    lanes, array, total = _allowed(config, limits)
+    return [Candidate(quantized, count, t, fast, deep)
+            for fast in kinds for t in _slices(config, limits)
+            for count in lane_counts(quantized, t, min(lanes, array - fast, total - t - fast))]
+
+
+def _nearest(quantized, config, limits, kinds):
+    """A sentence on the smallest engine, which the limits rule out."""
+    t, fast = _slices(config, limits)[0], min(kinds)
+    least = t * max(len(p.sums) for q in quantized.layers for p in CELLS[q.layer.kind].products)
+    lanes, array, total = _allowed(config, limits)
+    allowed = [(lanes, "lanes"), (total, "multipliers"), (array, "multipliers in the array")]
+    allowed = [f"{count} {what}" for count, what in allowed[:2 + (array < total)] if count < MOST]
+    return (f"No design keeps the limits: the nearest has {least} lanes and {t} vector "
+            f"lane{'s' * (t > 1)}, {least + fast + t} multipliers in all; at most "
+            f"{' and '.join(allowed)} are allowed.")

@@ -79,6 +79,18 @@ def _source(parser, calibration=True):
                                  "random ones (default: %(default)s)")
 
 
+def _hardware(parser, board, clock):
+    parser.add_argument("--board", metavar="NAME",
+                        help=f"{board}; None takes the config's (default: %(default)s)")
+    parser.add_argument("--clock", type=float, metavar="MHZ",
+                        help=f"{clock}; None takes the config's, else the board's "
+                             "(default: %(default)s)")
+    parser.add_argument("--deadline-us", type=float, metavar="US",
+                        help="take the cheapest design whose step, from its last input word to its "
+                             "last output word, takes at most so many microseconds; None takes the "
+                             "config's, else the fastest design (default: %(default)s)")
+
+
 def _output(parser, what, required=True):
     default = "none, it must be given" if required else "None"
     parser.add_argument("-o", "--output", metavar="DIR", required=required,
@@ -100,6 +112,7 @@ def parser():
 
     p = _verb(verbs, "generate", "write the core as Verilog, with a page on its ports")
     _source(p)
+    _hardware(p, "board whose part and limits count", "clock that times are counted at")
     _output(p, "folder for core.v, README.md and the report")
     _common(p, trust=True)
 
@@ -124,19 +137,13 @@ def parser():
 
     p = _verb(verbs, "build", "synthesize, place and route for a board")
     _source(p)
-    p.add_argument("--board", metavar="NAME",
-                   help="board, as rnnhw boards lists; None takes the config's "
-                        "(default: %(default)s)")
-    p.add_argument("--clock", type=float, metavar="MHZ",
-                   help="clock to build for; None takes the board's (default: %(default)s)")
+    _hardware(p, "board, as rnnhw boards lists", "clock to build for")
     _output(p, "folder for the bitstream and the reports")
     _common(p, trust=True)
 
     p = _verb(verbs, "estimate", "count cycles, multipliers, memory and operations")
     _source(p)
-    p.add_argument("--board", metavar="NAME",
-                   help="board whose clock and limits are compared; None takes the config's "
-                        "(default: %(default)s)")
+    _hardware(p, "board whose clock and limits are compared", "clock that times are counted at")
     _output(p, "folder for the report", required=False)
     _common(p, trust=True)
 

@@ -9,6 +9,12 @@ from .fixed import FixedFormat
 PIPELINES = ("short", "deep")
 
 
+def _positive(name, value, unit):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))
+                              or not 0 < value < 1e9):
+        raise RnnhwError(f"{name} must be above 0 {unit}, not {value!r}.")
+
+
 def _within(name, value, low, high):
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)
                               or not low <= value <= high):
@@ -46,6 +52,11 @@ class Config:
         Two products a multiplier and cycle; None: where it takes fewer cycles and its widths fit.
     pipeline : "short", "deep" or None
         Deep has a register more behind every memory and multiplier; None: as the part needs.
+    deadline_us : float or None
+        The cheapest design is taken whose step, from its last input word to its last output word,
+        takes no more microseconds; None: the fastest.
+    clock_mhz : float or None
+        Clock that times are counted at; None: the board's usual one.
     board : str or None
         Board whose limits hold.
     seed : int
@@ -64,6 +75,8 @@ class Config:
     max_multipliers: int | None = None
     fast_inner_product: bool | None = None
     pipeline: str | None = None
+    deadline_us: float | None = None
+    clock_mhz: float | None = None
     block_size: int | None = None
     spectrum_bits: int | None = None
     board: str | None = None
@@ -78,6 +91,8 @@ class Config:
         _within("vector_lanes", self.vector_lanes, 1, 64)
         _within("max_multipliers", self.max_multipliers, 2, 8192)
         _within("seed", self.seed, 0, 2**63 - 1)
+        _positive("deadline_us", self.deadline_us, "microseconds")
+        _positive("clock_mhz", self.clock_mhz, "MHz")
         if self.activation_error is not None and not 2**-12 <= self.activation_error <= 2**-6:
             raise RnnhwError("activation_error must be within 2**-12..2**-6 "
                              f"({2**-12:.6f}..{2**-6:.6f}), not {self.activation_error!r}.")

@@ -38,6 +38,23 @@ def compile(model, config=None, calibration=None, lengths=None, labels=None, pro
     return Design(quantize(model, config, calibration, lengths, labels, progress), config)
 
 
+def clock_of(board, clock_mhz=None):
+    """The clock in MHz that ``board`` makes for ``clock_mhz``, or for None as its usual one.
+
+    Raises
+    ------
+    RnnhwError
+        If the board is unknown, or makes no such clock.
+    """
+    if board is None:
+        return clock_mhz
+    from boards import get
+
+    target = get(board)
+    asked = target.limits.clock_mhz if clock_mhz is None else clock_mhz
+    return asked if target.platform is None else target.pll(asked).clock_mhz
+
+
 class Design:
     """A quantised network and the engine chosen for it.
 
@@ -86,7 +103,15 @@ class Design:
             from boards import limits as limits_of
 
             limits = limits_of(self.config.board)
-        return choose(self.quantized, self.config, limits)
+        return choose(self.quantized, self.config, limits, self.clock_mhz)
+
+    @property
+    def clock_mhz(self):
+        """Clock that times are counted at: the config's, else the board's usual one, else None.
+
+        A board with a PLL runs at the nearest clock not above it.
+        """
+        return clock_of(self.config.board, self.config.clock_mhz)
 
     @cached_property
     def hash(self):
@@ -96,7 +121,7 @@ class Design:
         return digest(self.quantized)
 
     def with_hardware(self, **choices):
-        """The same integers, with other choices of lanes, limits, pipeline, board."""
+        """The same integers, with other choices of lanes, limits, pipeline, clock, board."""
         return Design(self.quantized, replace(self.config, **choices)) if choices else self
 
     def quantize_input(self, x):
@@ -135,7 +160,10 @@ class Design:
             self.run_int(self.quantize_input(x), lengths, codes))
 
     def estimate(self, board=None, clock_mhz=None):
-        """Cycles, multipliers, memory and operations; ``board`` adds its clock and limits."""
+        """Cycles, multipliers, memory and operations; ``board`` adds its clock and limits.
+
+        ``clock_mhz`` is that of a bitstream that was built.
+        """
         from .estimate import Estimate
 
         return Estimate(self, self.config.board if board is None else board, clock_mhz)
@@ -174,6 +202,7 @@ class Design:
         from .build import build
         from .protocol import short_hash
 
+        options.setdefault("clock_mhz", self.config.clock_mhz)
         return build(self.with_hardware(board=board).program, board, out,
                      design=short_hash(self.hash), **options)
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 from numbers import Integral
 
 from .errors import RnnhwError
+from .losses import bounds, losses
 from .report import facts, page
 
 # depth and width of a block RAM with one read and one write port
@@ -35,6 +36,7 @@ class Estimate:
 
     def __init__(self, design, board=None, clock_mhz=None):
         from .costs import Cost, cost
+        from .design import clock_of
         from .schedule import Schedule
 
         model = design.model
@@ -44,12 +46,13 @@ class Estimate:
         self.cost = cost(model)
         self.step_cost = sum((cost(layer) for layer, last in zip(model.layers, model.on_last)
                               if not last), Cost())
+        self.built = clock_mhz is not None
+        self.deadline_us = design.config.deadline_us
         if board is not None:
             from boards import limits
 
             self.limits = limits(board)
-            self.built = clock_mhz is not None
-            self.clock_mhz = clock_mhz if self.built else self.limits.clock_mhz
+        self.clock_mhz = clock_mhz if self.built else clock_of(board, design.config.clock_mhz)
 
     def cycles(self, seq_len):
         """Cycles from the first input word to the last output word of a sequence."""
@@ -106,6 +109,21 @@ class Estimate:
         return float(self.macs_per_step / (self.array_multipliers * self.cycles_per_step))
 
     @property
+    def effective_macs_over_all(self):
+        """The same over every multiplier of the core, be it a part's own or made from logic."""
+        return float(self.macs_per_step / (self.total_multipliers * self.cycles_per_step))
+
+    @property
+    def bound_cycles(self):
+        """Cycles a step that no schedule of this engine falls below: of its busiest part."""
+        return max(bounds(self.program).values())
+
+    @property
+    def losses(self):
+        """Share of the array's products lost to each cause (see :mod:`rnnhw.losses`)."""
+        return losses(self.program, self.cycles_per_step, self.macs_per_step)
+
+    @property
     def operations(self):
         """Multiplications, additions and nonlinear functions of a step that runs every layer.
 
@@ -121,6 +139,7 @@ class Estimate:
     def data(self):
         """Every figure, ready for JSON."""
         found = {"name": self.program.name, "lanes": self.program.lanes,
+                 "fast": self.program.fast, "deep": self.program.deep,
                  "vector_lanes": self.program.slices,
                  "cycles_per_step": self.cycles_per_step, "latency_cycles": self.latency_cycles,
                  "cycles": {str(n): self.cycles(n) for n in STEPS},
@@ -129,18 +148,27 @@ class Estimate:
                  "block_rams": self.block_rams, "block_ram_family": self.family,
                  "macs_per_step": self.macs_per_step,
                  "effective_macs_per_multiplier_cycle": self.effective_macs_per_multiplier_cycle,
+                 "effective_macs_over_all": self.effective_macs_over_all,
+                 "bound_cycles": self.bound_cycles, "losses": self.losses,
                  "operations": self.operations, "parameters": self.parameters}
         if self.board is not None:
-            found["board"] = self._board()
+            found["board"] = {"name": self.board, **self._times(),
+                              **({} if self.built else self._fit())}
+        elif self.clock_mhz is not None:
+            found["times"] = self._times()
         return found
 
-    def _board(self):
+    def _times(self):
+        """Times at the clock, and whether the deadline holds if there is one."""
         step = float(self.cycles_per_step)
-        found = {"name": self.board, "clock_mhz": self.clock_mhz,
-                 "step_us": step / self.clock_mhz,
-                 "latency_us": self.latency_cycles / self.clock_mhz,
-                 "gop_per_s": self.step_cost.operations * self.clock_mhz / step / 1e3}
-        return found if self.built else found | self._fit()
+        latency = self.latency_cycles / self.clock_mhz
+        found = {"clock_mhz": self.clock_mhz, "step_us": step / self.clock_mhz,
+                 "latency_us": latency,
+                 "gop_per_s": self.step_cost.operations * self.clock_mhz / step / 1e3,
+                 "dense_gop_per_s": 2 * self.macs_per_step * self.clock_mhz / step / 1e3}
+        if self.deadline_us is not None:
+            found |= {"deadline_us": self.deadline_us, "deadline_met": latency <= self.deadline_us}
+        return found
 
     def _fit(self):
         """Whether the board's part holds the design; None where synthesis decides."""
@@ -158,31 +186,46 @@ class Estimate:
 
     def text(self):
         """The figures as a page."""
-        board = []
-        if self.board is not None:
-            at = self._board()
-            board = [("clock", f"{at['clock_mhz']:g} MHz"),
+        times = []
+        if self.clock_mhz is not None:
+            at = self._times()
+            times = [("clock", f"{at['clock_mhz']:g} MHz"),
                      ("time a step", f"{at['step_us']:.4g} us"),
                      ("latency a step", f"{at['latency_us']:.4g} us"),
-                     ("throughput", f"{at['gop_per_s']:.4g} GOP/s")]
+                     ("throughput", f"{at['gop_per_s']:.4g} GOP/s"),
+                     ("of dense products", f"{at['dense_gop_per_s']:.4g} GOP/s")]
+            if self.deadline_us is not None:
+                times.insert(3, (f"deadline of {self.deadline_us:g} us",
+                                 "met" if at["deadline_met"] else "missed"))
         if self.board is not None and not self.built:
-            board += [(name.replace("_", " "), f"{most} at most, of {there}")
+            at = self._fit()
+            times += [(name.replace("_", " "), f"{most} at most, of {there}")
                       for name, (most, there) in at["at_most_available"].items()]
-            board.append(("fits", "only if small memories become logic" if at["fits"] is None
+            times.append(("fits", "only if small memories become logic" if at["fits"] is None
                           else at["fits"]))
+        kind = "fast, two products a cycle" if self.program.fast else "one product a cycle"
         return page(f"Estimate of {self.program.name}", [
             ("Cycles", facts([("a step, steady state", self.cycles_per_step),
+                              ("no schedule falls below", self.bound_cycles),
                               ("latency, last word in to last word out", self.latency_cycles),
                               *((f"a sequence of {n} step{'s' * (n > 1)}", self.cycles(n))
                                 for n in STEPS)])),
-            ("Engine", facts([("array lanes (one multiplier each)", self.array_multipliers),
+            ("Engine", facts([("array lanes", f"{self.program.lanes} ({kind})"),
+                              ("xi lane", self.program.fast),
                               ("vector lanes", self.program.slices),
+                              ("pipelines", "deep" if self.program.deep else "short"),
+                              ("multipliers of the array", self.array_multipliers),
                               ("multipliers in all", self.total_multipliers),
-                              ("effective MACs per multiplier-cycle",
+                              ("effective MACs per array multiplier and cycle",
                                f"{self.effective_macs_per_multiplier_cycle:.4f}"),
+                              ("effective MACs over all multipliers",
+                               f"{self.effective_macs_over_all:.4f}"),
                               ("memory bits", self.memory_bits),
                               (f"block RAMs at most ({self.family})", self.block_rams)])),
             ("Network", facts([("multiply-accumulates a step", self.macs_per_step),
                                ("operations of a step of every layer", self.operations),
                                ("parameters", self.parameters)])),
-            (f"On {self.board}", facts(board))])
+            ("Products of the array that are not made, by cause",
+             facts([(cause, f"{100 * share:.2f} %") for cause, share in self.losses.items()
+                    if share])),
+            (f"On {self.board}" if self.board else "Times", facts(times))])

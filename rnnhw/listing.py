@@ -4,6 +4,10 @@ The row sequencer runs its table in order. The compiler therefore runs the model
 that takes, whenever one ends, the row that can start first, and writes the table in the order it
 found. """
 
+from bisect import insort
+
+import numpy as np
+
 from .schedule import Timeline
 
 STEPS = 5
@@ -13,22 +17,30 @@ class _Greedy(Timeline):
     """A run whose vector rows go in the order they become ready, ties by ``rank``."""
 
     def __init__(self, program, reads, writes, rank):
-        self.reads = reads
         self.rank = sorted((k for k, row in enumerate(program.rows) if not row.on_last),
                            key=lambda k: (rank[k], k))
-        self.producers = _producers(program.rows, writes)
         self.before = _kept_order(program.rows)
-        self.times, self.orders, self.pending = {}, [], []
+        self.sources = _sources(program.rows, reads, writes)
+        self.needs = {k: {*self.before[k], *(other for _, other, *_, old in self.sources[k]
+                                             if not old)} for k in self.rank}
+        self.followers = {k: [] for k in self.rank}
+        for k in self.rank:
+            for other in self.needs[k]:
+                self.followers[other].append(k)
+        self.place = {k: i for i, k in enumerate(self.rank)}
+        self.times, self.orders, self.pending = {}, [], 0
         super().__init__(program, [False] * STEPS)
 
     def _vector_row(self):
         t, _ = self.row_at
         if not self.pending:
-            self.pending = list(self.rank)
+            self.pending = len(self.rank)
+            self.unmet = {k: len(self.needs[k]) for k in self.rank}
+            self.able = [k for k in self.rank if not self.unmet[k]]
             self.orders.append([])
         self.begin = self._begin(t, not self.orders[-1])
         best = None
-        for k in self.pending:
+        for k in self.able:
             start = self._start(t, k)
             if start is not None and (best is None or start < best[0]):
                 best = (start, k)
@@ -39,33 +51,44 @@ class _Greedy(Timeline):
         start, k = best
         self.times[t, k] = self._issue(t, self.p.rows[k], start)
         self.orders[-1].append(k)
-        self.pending.remove(k)
+        self.pending -= 1
+        self.able.remove(k)
+        for other in self.followers[k]:
+            self.unmet[other] -= 1
+            if not self.unmet[other]:
+                insort(self.able, other, key=self.place.get)
         self.row_at = (t, 1) if self.pending else (t + 1, 0)
 
     def _start(self, t, k):
-        """Earliest start of row ``k`` in step ``t``, or None while something must come before."""
+        """Earliest start of row ``k``, whose operands of step ``t`` are all under way, or None
+        while its drained words are not."""
         row, start = self.p.rows[k], self.begin + 1
-        if any((t, other) not in self.times for other in self.before[k]):
-            return None
         if row.drain:
             if len(self.popped) + row.count > len(self.drained):
                 return None
             start = max(start, self.drained[len(self.popped)])
-        for letter, (value, word, old) in self.reads[k].items():
-            step = t - old
-            if step < 0:
-                continue
-            latency = self.far.vector_a if letter == "a" else self.far.vector_bc
-            for other, first, count in self.producers[value]:
-                low, high = max(word, first), min(word + row.count, first + count)
-                if low >= high:
-                    continue
-                if (step, other) not in self.times:
-                    return None
-                times = self.times[step, other][low - first:high - first]
-                start = max(start, max(int(time) - i for i, time in enumerate(times, low - word))
+        for letter, other, word, first, low, high, old in self.sources[k]:
+            if t >= old:
+                latency = self.far.vector_a if letter == "a" else self.far.vector_bc
+                times = self.times[t - old, other][low - first:high - first]
+                start = max(start, int((times - np.arange(low - word, high - word)).max())
                             + latency)
         return start
+
+
+def _sources(rows, reads, writes):
+    """Of each row, the rows that write what it reads: ``(letter, row, word, first word, overlap's
+    first and last, old)``."""
+    producers = _producers(rows, writes)
+    found = []
+    for k, row in enumerate(rows):
+        found.append([])
+        for letter, (value, word, old) in reads[k].items():
+            for other, first, count in producers[value]:
+                low, high = max(word, first), min(word + row.count, first + count)
+                if low < high:
+                    found[k].append((letter, other, word, first, low, high, bool(old)))
+    return found
 
 
 def _producers(rows, writes):

@@ -28,7 +28,7 @@ def _gru(m, n, **more):
 
 PRESETS = {
     # 64 lanes divide 4*128 rows and two vector lanes keep up: the array never waits
-    "lstm-128": Preset("LSTM, 128 inputs, 128 units, 64 lanes", (_lstm(128, 128),),
+    "lstm-128": Preset("LSTM, 128 inputs, 128 units, 64 fast lanes", (_lstm(128, 128),),
                        config={"lanes": 64, "vector_lanes": 2}),
     # the same on plain lanes, one product a multiplier and cycle
     "lstm-128-plain": Preset("LSTM, 128 inputs, 128 units, 64 plain lanes", (_lstm(128, 128),),
@@ -46,6 +46,18 @@ PRESETS = {
     # latency bound on a middling array
     "lstm-16-64": Preset("LSTM, 16 inputs, 64 units, 64 lanes", (_lstm(16, 64),),
                          config={"lanes": 64, "vector_lanes": 4}),
+    # 128 lanes, and weights that fill an LFE5U-85F's block RAMs to four fifths
+    "lstm-256": Preset("LSTM, 256 inputs, 256 units, 128 lanes, 6-bit weights", (_lstm(256, 256),),
+                       config={"weight_bits": 6, "lanes": 128, "vector_lanes": 2}),
+    # about the largest with 8-bit weights that 128 lanes on that part can read at once
+    "lstm-148-192": Preset("LSTM, 148 inputs, 192 units, 128 lanes", (_lstm(148, 192),),
+                           config={"lanes": 128, "vector_lanes": 2}),
+    # sizes that nobody tuned for, the engine left to the compiler
+    "lstm-37-100": Preset("LSTM, 37 inputs, 100 units", (_lstm(37, 100),)),
+    "gru-13-64": Preset("GRU, 13 inputs, 64 units", (_gru(13, 64),)),
+    "lstm-200-300": Preset("LSTM, 200 inputs, 300 units", (_lstm(200, 300),)),
+    "lstm-3x32": Preset("three LSTMs, 32 inputs, 32 units each", (
+        _lstm(32, 32), *({"kind": "lstm", "hidden_size": 32},) * 2)),
     # the shape of the spoken-digit recogniser: frames in, a class out at the end
     "spoken-digits": Preset("GRU, 13 inputs, 64 units, 10 classes at the last step, 16 lanes",
                             (_gru(13, 64), {"kind": "linear", "output_size": 10}),

@@ -47,15 +47,22 @@ def _read(path, model, progress):
     return found
 
 
-def _for_board(design, args, progress):
-    """The design under the limits of --board or of its config's board."""
-    board = args.board if args.board is not None else design.config.board
-    if board is not None:
+def _for_board(design, args):
+    """The design under --board, --clock and --deadline-us, and its board."""
+    choices = {"board": args.board, "clock_mhz": args.clock, "deadline_us": args.deadline_us}
+    design = design.with_hardware(**{k: v for k, v in choices.items() if v is not None})
+    if design.config.board is not None:
         from boards import get
 
-        get(board)
-        design = design.with_hardware(board=board)
-    return design, board
+        get(design.config.board)
+    return design, design.config.board
+
+
+def _check_hardware(args):
+    for option, value, unit in (("--clock", args.clock, "MHz"),
+                                ("--deadline-us", args.deadline_us, "microseconds")):
+        if value is not None and not 0 < value < 1e9:
+            raise RnnhwError(f"{option} must be above 0 {unit}, not {value}.")
 
 
 def quantize(args, progress):
@@ -85,8 +92,9 @@ def _quantize_page(design):
 
 def generate(args, progress):
     """The core as Verilog."""
+    _check_hardware(args)
     with output_folder(args.output) as staging:
-        design = _design(args, progress)
+        design, _ = _for_board(_design(args, progress), args)
         estimate = design.estimate()
         progress("Generating Verilog.")
         design.write_verilog(staging)
@@ -162,14 +170,13 @@ def _simulate(args, design, given, kept, progress):
 
 def build(args, progress):
     """A bitstream for a board."""
-    if args.clock is not None and not args.clock > 0:
-        raise RnnhwError(f"--clock must be above 0 MHz, not {args.clock}.")
+    _check_hardware(args)
     with output_folder(args.output) as staging:
-        design, board = _for_board(_design(args, progress), args, progress)
+        design, board = _for_board(_design(args, progress), args)
         if board is None:
             raise RnnhwError("build needs --board NAME, or the key board in [config]; "
                              "rnnhw boards lists them.")
-        built = design.build(board, args.output, clock_mhz=args.clock, progress=progress)
+        built = design.build(board, args.output, progress=progress)
         folder.write(design, staging)
         estimate = design.estimate(board, built.clock_mhz)
         facts = {"name": design.model.name, "hash": design.hash, "board": board,
@@ -193,7 +200,8 @@ def build(args, progress):
 
 def estimate(args, progress):
     """Figures before anything is built."""
-    design, board = _for_board(_design(args, progress), args, progress)
+    _check_hardware(args)
+    design, board = _for_board(_design(args, progress), args)
     found = design.estimate(board)
     text, facts = found.text(), found.data()
     if args.output is not None:

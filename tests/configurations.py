@@ -1,8 +1,8 @@
 """The committed list of configurations on which gateware, golden model and cycle model must agree.
 
-Cells, stacks, sizes that do not divide, lanes, slices, widths, last step and every step; the
-tests run all of them in Amaranth's simulator and every third in cocotb, the benchmark prints
-them. """
+Cells, stacks, sizes that do not divide into rows, slices or pairs, plain and fast lanes, short and
+deep pipelines, widths, activations, last step and every step; the tests run all of them in
+Amaranth's simulator and every third in cocotb, the benchmark prints them. """
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,8 @@ class Case:
     """A network, its numbers and its parallelism.
 
     ``layers`` are ``(kind, size)`` or ``(kind, size, activation)``, ``kind`` being lstm, gru,
-    gru_reset_before or linear; ``lengths`` the sequences that are run one after another.
+    gru_reset_before or linear; ``lengths`` the sequences that are run one after another. ``fast``
+    and ``deep`` are those of :func:`rnnhw.compiler.lower`.
     """
 
     name: str
@@ -136,6 +137,39 @@ CASES = (
     Case("deep_gru", 5, (("gru", 7), ("linear", 3)), 6, 2, deep=True, last_step=True),
     Case("deep_before_stack", 3, (("gru_reset_before", 4), ("lstm", 6)), 8, 1, deep=True),
     Case("deep_one_input", 1, (("gru", 3),), 4, 1, deep=True),
+    Case("fast_five_slices", 5, (("lstm", 13),), 20, 5, fast=True),
+    Case("fast_six_slices", 4, (("gru", 13),), 18, 6, fast=True, deep=True),
+    Case("fast_idle_lanes", 4, (("lstm", 10),), 15, 3, fast=True),
+    Case("fast_one_block", 41, (("lstm", 4),), 16, 4, fast=True, deep=True),
+    Case("fast_one_input", 1, (("gru", 3),), 4, 1, fast=True),
+    Case("fast_4_bit", 7, (("lstm", 12),), 16, 4, fast=True, deep=True,
+         config={"weight_bits": 4, "activation_bits": 4}),
+    Case("fast_6_bit", 13, (("gru", 9), ("linear", 5)), 6, 1, fast=True, last_step=True,
+         config={"weight_bits": 6}),
+    Case("fast_10_bit", 5, (("gru_reset_before", 7),), 8, 4, fast=True,
+         config={"weight_bits": 10, "activation_bits": 9}),
+    Case("fast_12_bit", 6, (("lstm", 9),), 16, 2, fast=True, deep=True,
+         config={"weight_bits": 12, "activation_bits": 14, "cell_bits": 18}),
+    Case("fast_16_bit", 4, (("lstm", 6),), 8, 2, fast=True,
+         config={"weight_bits": 16, "activation_bits": 16}),
+    Case("fast_17_bit_operands", 3, (("gru", 6),), 4, 2, fast=True, deep=True,
+         config={"weight_bits": 9, "activation_bits": 17, "state_bits": 18}),
+    Case("fast_before_deep", 5, (("gru_reset_before", 6),), 5, 1, fast=True, deep=True),
+    Case("fast_mixed_stack", 5, (("linear", 7, "relu"), ("gru_reset_before", 5), ("lstm", 3),
+                                 ("linear", 6)), 12, 3, fast=True, deep=True, last_step=True),
+    Case("fast_gru_stack", 5, (("gru", 6), ("gru", 9), ("linear", 3, "sigmoid")), 6, 2, fast=True),
+    Case("fast_wide_lstm", 16, (("lstm", 24),), 32, 4, (3, 1, 4), fast=True, deep=True),
+    Case("fast_last_state", 7, (("gru", 9),), 8, 4, fast=True, last_step=True),
+    Case("fast_linear_odd", 3, (("linear", 5), ("linear", 9, "sigmoid")), 5, 5, fast=True,
+         deep=True),
+    Case("fast_octave", 3, (("gru", 5),), 6, 3, fast=True, deep=True,
+         config={"activation_kind": "octave"}),
+    Case("deep_18_bit", 3, (("lstm", 5),), 8, 2, deep=True,
+         config={"weight_bits": 18, "activation_bits": 18, "state_bits": 18}),
+    Case("deep_3_bit", 6, (("gru_reset_before", 9),), 9, 3, deep=True,
+         config={"weight_bits": 3, "activation_bits": 2}),
+    Case("deep_five_slices", 6, (("lstm", 11), ("linear", 7, "tanh")), 20, 5, deep=True),
+    Case("deep_wide_gru", 13, (("gru", 16),), 32, 4, deep=True),
 )
 
 IN_COCOTB = CASES[::3]

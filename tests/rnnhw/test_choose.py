@@ -1,22 +1,32 @@
 """The compiler's choice of lanes under the user's limits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from boards import limits
-from rnnhw.choose import choose
+from rnnhw.candidates import Candidate, lane_counts
+from rnnhw.choose import SLICES, choose
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
+from rnnhw.estimate import rams
 from rnnhw.quantize import quantize
+from rnnhw.schedule import Schedule
 from tests.configurations import Case
+
+
+def quantized_of(config, layers=(("lstm", 16),), inputs=8):
+    """A small network in integers."""
+    case = Case("choice", inputs, layers, 8, 1)
+    x = np.random.default_rng(0).normal(size=(2, 8, inputs))
+    return quantize(case.model(), config, x)
 
 
 def chosen(config, board=None, layers=(("lstm", 16),), inputs=8):
     """Program of a small network under ``config``."""
-    case = Case("choice", inputs, layers, 8, 1)
-    x = np.random.default_rng(0).normal(size=(2, 8, inputs))
-    quantized = quantize(case.model(), config, x)
-    return choose(quantized, config, limits(board) if board else None)
+    return choose(quantized_of(config, layers, inputs), config, limits(board) if board else None,
+                  config.clock_mhz)
 
 
 def test_fast_lanes_are_taken_where_they_pay():
@@ -46,16 +56,88 @@ def test_pipelines_follow_the_part():
     assert not chosen(Config(lanes=8, pipeline="short"), "ulx3s-85f").deep
 
 
+def test_the_bounds_of_a_candidate_hold():
+    quantized = quantized_of(Config(), layers=(("lstm", 9), ("gru", 7), ("gru_reset_before", 5),
+                                               ("linear", 3)))
+    for fast in (False, True):
+        for slices in (1, 2):
+            for lanes in lane_counts(quantized, slices, 64):
+                found = Candidate(quantized, lanes, slices, fast, False)
+                issued = sum(row.count for row in found.program.ranges)
+                assert found.issued == (issued, issued)
+                assert found.certain_rams == (len(found.program.weights),
+                                              lanes * (1 + fast) * found.program.weight_bits)
+                assert found.least_cycles <= found.schedule.cycles_per_step
+                assert found.least_latency <= found.schedule.latency_cycles
+                assert found.total_multipliers == found.program.total_multipliers
+
+
+@pytest.mark.parametrize("layers", [(("lstm", 16),), (("gru", 10), ("linear", 4))])
+def test_a_deadline_takes_the_cheapest_of_all_designs(layers):
+    quantized = quantized_of(Config(), layers=layers)
+    every = [Candidate(quantized, lanes, slices, fast, False) for fast in (False, True)
+             for slices in SLICES for lanes in lane_counts(quantized, slices, 4096)]
+    latencies = sorted({c.schedule.latency_cycles for c in every})
+    for most in (latencies[0], latencies[len(latencies) // 2], latencies[-1]):
+        program = choose(quantized, Config(deadline_us=most / 50), clock_mhz=50.0)
+        met = [c for c in every if c.schedule.latency_cycles <= most]
+        assert Schedule(program).latency_cycles <= most
+        assert (program.total_multipliers, rams(program.memories)) == min(
+            (c.total_multipliers, rams(c.program.memories)) for c in met)
+    text = (rf"^The deadline of 0\.5 us cannot be met: the best latency of a step is "
+            rf"{latencies[0] / 50:.4g} us, {latencies[0]} cycles at 50 MHz, with \d+ lanes and \d+ "
+            r"multipliers; allow more time\.$")
+    with pytest.raises(RnnhwError, match=text):
+        choose(quantized, Config(deadline_us=0.5), clock_mhz=50.0)
+
+
+def test_a_deadline_keeps_the_limits():
+    relaxed = chosen(Config(deadline_us=100, clock_mhz=10.0))
+    assert relaxed.total_multipliers == 5 and not relaxed.fast
+    tight = chosen(Config(deadline_us=12, clock_mhz=10.0, vector_lanes=2))
+    assert tight.slices == 2 and 5 < tight.total_multipliers
+    assert Schedule(tight).latency_cycles <= 120
+    with pytest.raises(RnnhwError, match=r"with 8 lanes and 10 multipliers under "
+                                         r"max_multipliers = 10; allow more time or lift a limit"):
+        chosen(Config(deadline_us=12, clock_mhz=10.0, max_multipliers=10))
+    with pytest.raises(RnnhwError, match=r"^deadline_us is a time, which needs a clock: give a "
+                                         r"board, or a clock in MHz as clock_mhz or --clock\.$"):
+        chosen(Config(deadline_us=12))
+
+
+def test_a_board_short_of_multipliers_makes_those_of_vector_lanes_from_logic():
+    program = chosen(Config(lanes=8, fast_inner_product=False), "icebreaker")
+    assert program.array_multipliers == 8 and program.total_multipliers == 9
+    limited = chosen(Config(max_multipliers=8, fast_inner_product=False), "icebreaker")
+    assert limited.total_multipliers <= 8
+
+
+def test_a_memory_of_weights_that_fits_is_taken():
+    quantized = quantized_of(Config(), layers=(("lstm", 128),), inputs=128)
+    board = limits("ulx3s-85f")
+    lanes = {count: choose(quantized, Config(lanes=90), replace(board, block_rams=count)).lanes
+             for count in (208, 60)}
+    # 88 lanes read 768 words of 1408 bits, 79 block RAMs; 64 fill 57 without waste
+    assert lanes == {208: 88, 60: 64}
+
+
 @pytest.mark.parametrize("config, board, text", [
     (dict(max_multipliers=4), None,
-     r"^No design keeps the limits: this model needs at least 4 lanes and 1 vector lanes, 5 "
-     r"multipliers; at most 4 lanes and 4 multipliers are allowed\.$"),
+     r"^No design keeps the limits: the nearest has 4 lanes and 1 vector lane, 5 multipliers in "
+     r"all; at most 64 lanes and 4 multipliers are allowed\.$"),
+    (dict(lanes=6, vector_lanes=2, fast_inner_product=True), None,
+     r"^No design keeps the limits: the nearest has 8 lanes and 2 vector lanes, 11 multipliers in "
+     r"all; at most 6 lanes are allowed\.$"),
+    (dict(vector_lanes=4), "icebreaker",
+     r"^No design keeps the limits: the nearest has 16 lanes and 4 vector lanes, 20 multipliers "
+     r"in all; at most 64 lanes and 8 multipliers in the array are allowed\.$"),
     (dict(weight_bits=18, fast_inner_product=True), None,
      r"^fast_inner_product adds weights and operands, 19 bits here \(alignment included\), but a "
      r"multiplier takes 18; plain lanes, fast_inner_product = false, can carry them\.$"),
     (dict(weight_bits=17), "icebreaker",
      r"^Products of 17-bit weights and \d+-bit operands \(alignment included\) need more than the "
-     r"16-bit multipliers of iCE40UP5K-SG48; use fewer bits\.$"),
+     r"16-bit multipliers of iCE40UP5K-SG48; plain lanes carry up to 16 bits there, fast ones up "
+     r"to 15, so use fewer\.$"),
 ])
 def test_limits_that_no_design_keeps(config, board, text):
     with pytest.raises(RnnhwError, match=text):

@@ -184,6 +184,25 @@ def test_estimate_equals_the_schedule_and_names_the_board(small, capsys):
         facts["operations"] / facts["cycles_per_step"] * at["clock_mhz"] / 1e3)
 
 
+def test_a_deadline_takes_the_cheapest_design(small, capsys):
+    def facts(*more):
+        return json.loads(run(capsys, "estimate", "small.toml", "--json", *more)[1])
+
+    fastest = facts("--clock", "20")
+    latency = fastest["times"]["latency_us"]
+    (small / "c.toml").write_text("[config]\nlanes = 64\n")
+    relaxed = facts("--clock", "20", "--deadline-us", f"{2 * latency}", "--config", "c.toml")
+    tight = facts("--clock", "20", "--deadline-us", f"{latency - 0.05}", "--config", "c.toml")
+    assert relaxed["total_multipliers"] <= fastest["total_multipliers"] < tight["total_multipliers"]
+    for found in (relaxed, tight):
+        assert found["times"]["deadline_met"]
+        assert found["times"]["latency_us"] == found["latency_cycles"] / 20
+    assert run(capsys, "generate", "small.toml", "--clock", "20", "--deadline-us", f"{2 * latency}",
+               "--board", "icebreaker", "-o", "g")[0] == 0
+    assert json.loads((small / "g" / "report.json").read_text())["estimate"]["board"][
+        "deadline_met"]
+
+
 def test_ignored_arrays_are_named(small, capsys):
     x = np.load("x.npz")["x"]
     np.savez("more.npz", x=x, speaker=np.zeros(12))

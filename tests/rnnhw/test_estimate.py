@@ -50,6 +50,56 @@ def test_fast_lanes_of_the_large_lstm_never_wait(designs):
     assert estimate.macs_per_step / estimate.total_multipliers / estimate.cycles_per_step >= 1.88
 
 
+def test_products_are_made_or_lost_to_a_named_cause(designs):
+    for design in designs.values():
+        for choices in ({}, {"fast_inner_product": False}, {"vector_lanes": 1}):
+            estimate = design.with_hardware(**choices).estimate()
+            made = estimate.effective_macs_per_multiplier_cycle / estimate.program.per_cycle
+            assert sum(estimate.losses.values()) + made == pytest.approx(1)
+            assert min(estimate.losses.values()) >= 0
+            assert estimate.bound_cycles <= estimate.cycles_per_step
+            assert estimate.effective_macs_over_all < estimate.effective_macs_per_multiplier_cycle
+
+
+def test_each_loss_has_its_cause(designs):
+    lost = designs["lstm-128"].estimate().losses
+    assert lost == {cause: pytest.approx(1 / 65 if cause == "xi lane" else 0) for cause in lost}
+    odd = designs["tiny"].estimate()              # 3 inputs make two pairs, 4 units make four
+    macs, issued = 16 * (3 + 4), 4 * (2 + 2)
+    assert odd.program.fast and odd.bound_cycles == 32     # eight instructions, four units
+    slots = 5 * 2 * odd.cycles_per_step
+    assert odd.losses["padding of rows"] == 0
+    assert odd.losses["padding of pairs"] == pytest.approx(4 * 4 / slots)
+    assert odd.losses["vector elements"] == pytest.approx(4 * 2 * (32 - issued) / slots)
+    assert odd.losses["waiting"] == pytest.approx(
+        1 - (macs + 4 * 4 + 8 * (32 - issued)) / slots - 1 / 5)
+
+
+def test_times_need_a_clock_but_no_board(designs):
+    plain = designs["tiny"].estimate()
+    assert "times" not in plain.data() and "clock" not in plain.text()
+    at = designs["tiny"].with_hardware(clock_mhz=20.0, deadline_us=50.0).estimate()
+    times = at.data()["times"]
+    assert times["latency_us"] == at.latency_cycles / 20 and times["deadline_met"]
+    assert times["dense_gop_per_s"] == pytest.approx(
+        2 * at.macs_per_step * 20 / float(at.cycles_per_step) / 1e3)
+    assert "deadline of 50 us" in at.text() and "missed" not in at.text()
+
+
+def test_a_clock_that_was_lowered_may_miss_the_deadline(designs):
+    design = designs["tiny"].with_hardware(board="ulx3s-85f", deadline_us=2.0)
+    assert design.estimate().data()["board"]["deadline_met"]
+    built = design.estimate(clock_mhz=25.0)
+    assert not built.data()["board"]["deadline_met"] and "missed" in built.text()
+
+
+def test_the_clock_is_one_that_the_board_makes(designs):
+    design = designs["tiny"].with_hardware(board="icebreaker", clock_mhz=20.1)
+    assert 19 < design.clock_mhz <= 20.1
+    assert design.estimate().data()["board"]["clock_mhz"] == design.clock_mhz
+    assert designs["tiny"].with_hardware(board="bench-ecp5-85f", clock_mhz=161.5).clock_mhz == 161.5
+
+
 def test_plain_lanes_of_the_large_lstm_never_wait(designs):
     plain = designs["lstm-128"].with_hardware(fast_inner_product=False, vector_lanes=1)
     assert plain.estimate().array_multipliers == 64

@@ -1,0 +1,111 @@
+"""Engines that the compiler may choose from, each with a bound below which its cycles cannot go."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+from .cells import CELLS
+from .compiler import lower
+from .estimate import rams
+from .program import latencies
+from .schedule import Schedule
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An engine for ``quantized``, lowered only when its ``program`` is asked for.
+
+    Parameters
+    ----------
+    lanes, slices, fast, deep : as :func:`rnnhw.compiler.lower` takes them
+    """
+
+    quantized: object
+    lanes: int
+    slices: int
+    fast: bool
+    deep: bool
+
+    @property
+    def array_multipliers(self):
+        """One a lane, and the xi lane's."""
+        return self.lanes + self.fast
+
+    @property
+    def total_multipliers(self):
+        """The array's, and one a vector lane."""
+        return self.array_multipliers + self.slices
+
+    @cached_property
+    def issued(self):
+        """Cycles in which operands are issued: ``(of a usual step, of a sequence's last)``."""
+        usual, last = 0, 0
+        for q, on_last in zip(self.quantized.layers, self.quantized.model.on_last):
+            cycles = sum(count * ceil(n / (1 + self.fast)) for count, lengths
+                         in blocks(q.layer, self.lanes // self.slices, self.slices)
+                         for n in lengths)
+            usual, last = usual + cycles * (not on_last), last + cycles
+        return usual, last
+
+    @property
+    def least_cycles(self):
+        """Bound of the cycles a step: operands, and input words, go one a cycle."""
+        return max(self.issued[0], self.quantized.model.input_size)
+
+    @property
+    def least_latency(self):
+        """Bound of the cycles from a step's last input word to its last output word.
+
+        Either half of the core is passed once, and the other works for its longest.
+        """
+        far = latencies(self.fast, self.deep)
+        elements = sum(len(CELLS[q.layer.kind].ops) * ceil(q.layer.output_size / self.slices)
+                       for q in self.quantized.layers)
+        return far.array + far.drain + far.output + max(self.issued[1], elements)
+
+    @property
+    def certain_rams(self):
+        """``(depth, width)`` of the memory of weights."""
+        bits = max(q.formats[name].width for q in self.quantized.layers
+                   for name in ("weight_ih", "weight_hh") if name in q.formats)
+        return self.issued[1], self.lanes * (1 + self.fast) * bits
+
+    def holds(self, limits):
+        """Whether the block RAMs of a board hold the weights."""
+        return rams([("weights", *self.certain_rams)], limits.family) <= limits.block_rams
+
+    @cached_property
+    def program(self):
+        """The engine's program."""
+        return lower(self.quantized, self.lanes, self.slices, self.fast, self.deep)
+
+    @cached_property
+    def schedule(self):
+        """Its cycles."""
+        return Schedule(self.program)
+
+
+def blocks(layer, words, slices):
+    """Row blocks of a layer on ``words`` lanes a slice: ``(count, operand lengths)`` a product."""
+    cell, size = CELLS[layer.kind], layer.output_size
+    units = [slices * (words // len(p.sums)) for p in cell.products]
+    group = size if any("q" in p.operands for p in cell.products) else max(units)
+    groups = [min(group, size - start) for start in range(0, size, group)]
+    return [(sum(ceil(n / step) for n in groups),
+             [layer.input_size if name == "x" else size for name in product.operands])
+            for product, step in zip(cell.products, units)]
+
+
+def lane_counts(quantized, slices, most):
+    """Lane counts at most ``most``: of each, fewer lanes would make more row blocks."""
+    layers = [q.layer for q in quantized.layers]
+    least = max(len(p.sums) for layer in layers for p in CELLS[layer.kind].products)
+    useful = max(len(p.sums) * ceil(layer.output_size / slices) for layer in layers
+                 for p in CELLS[layer.kind].products)
+    found, before = [], None
+    for words in range(least, min(most // slices, useful) + 1):
+        counts = [count for layer in layers for count, _ in blocks(layer, words, slices)]
+        if counts != before:
+            found.append(words * slices)
+            before = counts
+    return found

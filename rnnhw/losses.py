@@ -1,0 +1,50 @@
+"""Where the products go that an array could make in a step: the bound of its cycles, the losses."""
+
+BOUNDS = ("operands", "vector elements", "input words", "output words")
+CAUSES = ("xi lane", "padding of rows", "padding of pairs", *BOUNDS[1:], "waiting")
+
+
+def _length(program, row):
+    """Elements of a run of operands, padding left out."""
+    return program.input_size if row.segment < 0 else program.segments[row.segment].length
+
+
+def bounds(program):
+    """Cycles that each part of the core is busy in a step that is not a sequence's last.
+
+    No schedule is shorter than the largest: operands are issued one word a cycle, vector elements
+    one a cycle and slice, words move one a cycle. Keys are ``BOUNDS``.
+    """
+    return dict(zip(BOUNDS, (
+        sum(row.count for row in program.ranges if not row.on_last),
+        sum(row.count for row in program.rows if not row.on_last),
+        program.input_size, 0 if program.last_step else program.output_size), strict=True))
+
+
+def losses(program, cycles, macs):
+    """Shares of ``array_multipliers * per_cycle * cycles`` products that are not made, by cause.
+
+    With the share of the ``macs`` that are, they add up to one. Where another part is busy for
+    longer than the operands, what lies between the two is lost to that part; all above the larger
+    is waiting, for a state or for room.
+
+    Parameters
+    ----------
+    program : Program
+    cycles : int or Fraction, of a step
+    macs : int, dense multiply-accumulates of a step
+    """
+    busy = bounds(program)
+    bound = max(busy, key=busy.get)
+    issued = busy["operands"]
+    lengths = sum(_length(program, row) for row in program.ranges if not row.on_last)
+    cycle = program.lanes * program.per_cycle
+    lost = dict.fromkeys(CAUSES, 0)
+    lost["xi lane"] = program.fast * program.per_cycle * cycles
+    lost["padding of rows"] = program.lanes * lengths - macs
+    lost["padding of pairs"] = cycle * issued - program.lanes * lengths
+    lost["waiting"] = cycle * (cycles - busy[bound])
+    if bound != "operands":
+        lost[bound] = cycle * (busy[bound] - issued)
+    every = program.array_multipliers * program.per_cycle * cycles
+    return {cause: float(count / every) for cause, count in lost.items()}
