@@ -122,6 +122,9 @@ def parser():
                    help="sequences to run; None draws two of eight steps (default: %(default)s)")
     p.add_argument("--verilog", metavar="core.v",
                    help="simulate this core; None generates it (default: %(default)s)")
+    p.add_argument("--gate-level", metavar="FAMILY",
+                   help="synthesize for this family, as ecp5, and simulate the netlist "
+                        "(default: %(default)s)")
     p.add_argument("--simulator", choices=("verilator", "icarus"), default="verilator",
                    help="simulator to run (default: %(default)s)")
     p.add_argument("--gaps", type=float, default=0, metavar="P",

@@ -1,6 +1,7 @@
 """The verbs of the command line, each a function of its parsed arguments."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,13 @@ def simulate(args, progress):
     if args.verilog is not None and not Path(args.verilog).is_file():
         raise RnnhwError(f"{args.verilog} does not exist; the core.v that generate wrote is "
                          "needed.")
+    if args.gate_level is not None:
+        from .gatelevel import check_family
+
+        check_family(args.gate_level)
+        if args.verilog is not None:
+            raise RnnhwError(f"--gate-level {args.gate_level} synthesizes the core itself; "
+                             "--verilog does not go with it.")
     if args.seed < 0:
         raise RnnhwError(f"--seed must be at least 0, not {args.seed}.")
     design = _design(args, progress)
@@ -148,12 +156,19 @@ def _simulate(args, design, given, kept, progress):
     estimated = design.estimate().schedule
     x, lengths = given.x, given.lengths
     waves = kept / f"waves{SIMULATORS[args.simulator]}" if args.waves else None
-    result = design.simulate(x, lengths, simulator=args.simulator, gaps=args.gaps,
-                             stalls=args.stalls, seed=args.seed, waves=waves, verilog=args.verilog,
-                             progress=progress)
+    with tempfile.TemporaryDirectory(prefix="rnnhw-") as folder:
+        verilog = args.verilog
+        if args.gate_level is not None:
+            from .gatelevel import netlist
+
+            verilog = netlist(design.program, args.gate_level, kept or folder, progress)
+        result = design.simulate(x, lengths, simulator=args.simulator, gaps=args.gaps,
+                                 stalls=args.stalls, seed=args.seed, waves=waves, verilog=verilog,
+                                 progress=progress)
     every = [x.shape[-2]] * (x.shape[0] if x.ndim == 3 else 1) if lengths is None else lengths
     total, _ = estimated.cycles_of([int(n) for n in every])
     facts = {"name": design.model.name, "hash": design.hash, "simulator": args.simulator,
+             "gate_level": args.gate_level,
              "bit_exact": result.bit_exact, "mismatch": result.mismatch,
              "words_checked": result.words_checked, "sequences": len(every),
              "steps": int(sum(every)), "cycles": result.cycles, "cycles_estimated": total,
@@ -161,6 +176,7 @@ def _simulate(args, design, given, kept, progress):
              "gaps": args.gaps, "stalls": args.stalls, "seed": args.seed}
     text = report.page(f"Simulation of {design.model.name}", [("", report.facts([
         ("bit exact", result.bit_exact), ("mismatch", result.mismatch),
+        *([("netlist of", args.gate_level)] if args.gate_level else []),
         ("output words compared", result.words_checked),
         ("sequences", facts["sequences"]), ("steps", facts["steps"]),
         ("cycles", result.cycles), ("cycles estimated, no gaps or stalls", total),

@@ -282,6 +282,26 @@ def test_simulating_a_core_with_one_weight_bit_flipped_exits_with_1(small, capsy
     assert re.search(r"rnnhw: not bit exact: Sequence \d+, step \d, unit \d: expected", err)
 
 
+@pytest.mark.slow
+def test_simulating_the_netlist(small, capsys):
+    status, text, _ = run(capsys, "simulate", "small.toml", "--input", "x.npz", "--gate-level",
+                          "ice40", "--simulator", SIMULATOR, "-o", "g")
+    assert status == 0 and re.search(r"bit exact +yes", text)
+    assert re.search(r"netlist of +ice40", text)
+    assert json.loads((small / "g" / "report.json").read_text())["gate_level"] == "ice40"
+    assert "SB_LUT4" in (small / "g" / "netlist.v").read_text()
+
+
+@pytest.mark.parametrize("argv, sentence", [
+    (["--gate-level", "xilinx"], "The family 'xilinx' is unknown; known are ecp5, ice40"),
+    (["--gate-level", "ecp5", "--verilog", "small.toml"],
+     "--gate-level ecp5 synthesizes the core itself; --verilog does not go with it.")])
+def test_gate_level_refusals(small, capsys, argv, sentence):
+    status, text, err = run(capsys, "simulate", "small.toml", "--input", "x.npz", *argv)
+    assert status == 2 and text == ""
+    assert err.startswith(f"rnnhw: error: {sentence}")
+
+
 def test_interrupt_leaves_nothing_and_exits_with_130(small, capsys, monkeypatch):
     from rnnhw import verbs
 

@@ -1,24 +1,73 @@
-"""The synthesized netlist under cocotb against the golden model, in every bit."""
+"""The synthesized netlist under cocotb against the golden model, in every bit and every cycle."""
 
+import numpy as np
 import pytest
 
 from rnnhw.errors import RnnhwError
 from rnnhw.gatelevel import netlist
+from rnnhw.schedule import Schedule
 from rnnhw.simulate import simulate
-from tests.configurations import CASES
+from tests.configurations import CASES, Case
+from tests.simulators import needs_icarus
+
+# Deep enough that weights and row tables fill block RAMs.
+LARGE = {"plain": Case("lstm_block_rams", 40, (("lstm", 40),), 8, 2, (2, 1)),
+         "fast": Case("fast_block_rams", 40, (("lstm", 40),), 8, 2, (2, 1), fast=True, deep=True)}
+
+
+def check(case, family, folder, simulator):
+    """Simulate the netlist at full speed, then with gaps and stalls; returns its Verilog."""
+    quantized, program = case.design()
+    xi, lengths = case.stimulus(quantized), np.array(case.lengths)
+    path = netlist(program, family, folder)
+    total, each = Schedule(program).cycles_of(case.lengths)
+    options = dict(verilog=path, simulator=simulator, out_dir=folder)
+    fast = simulate(quantized, program, xi, lengths, **options)
+    assert fast.mismatch is None and fast.bit_exact
+    assert (fast.cycles, fast.cycles_per_sequence) == (total, tuple(each))
+    slow = simulate(quantized, program, xi, lengths, gaps=0.3, stalls=0.3, seed=3, **options)
+    assert slow.mismatch is None and slow.bit_exact and slow.words_checked == fast.words_checked
+    return path.read_text()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family, name", [("ecp5", "fast_three_slices"), ("ecp5", "gru_before"),
-                                          ("ice40", "lstm_ragged")])
-def test_netlist_equals_golden(family, name, tmp_path):
-    case = next(case for case in CASES if case.name == name)
+@pytest.mark.parametrize("family, name", [("ecp5", "fast_three_slices"), ("ice40", "lstm_ragged")])
+def test_netlist_in_verilator(family, name, tmp_path):
+    check(next(case for case in CASES if case.name == name), family, tmp_path, "verilator")
+
+
+@pytest.mark.slow
+@needs_icarus
+@pytest.mark.parametrize("name", ["lstm_ragged", "gru_before", "fast_three_slices",
+                                  "fast_classifier"])
+@pytest.mark.parametrize("family", ["ecp5", "ice40"])
+def test_netlist_in_icarus(family, name, tmp_path):
+    check(next(case for case in CASES if case.name == name), family, tmp_path, "icarus")
+
+
+@pytest.mark.slow
+@needs_icarus
+@pytest.mark.parametrize("kind", LARGE)
+def test_ecp5_netlist_with_registers_in_its_primitives(kind, tmp_path):
+    text = check(LARGE[kind], "ecp5", tmp_path, "icarus")
+    assert text.count('REGMODE_A("OUTREG")') + text.count('REGMODE_B("OUTREG")') >= 8
+    assert text.count('.REG_INPUTA_CLK("CLK0")') == LARGE[kind].lanes + LARGE[kind].fast
+    assert text.count('.REG_OUTPUT_CLK("CLK0")') == LARGE[kind].lanes + LARGE[kind].fast + 2
+
+
+@pytest.mark.slow
+@needs_icarus
+def test_a_fault_in_the_netlist_is_found(tmp_path):
+    case = LARGE["plain"]
     quantized, program = case.design()
-    x = case.stimulus(quantized)
-    path = netlist(program, family, tmp_path / "netlist")
-    result = simulate(quantized, program, x, case.lengths, verilog=path, gaps=0.3, stalls=0.3)
-    assert result.bit_exact, result.mismatch
-    assert result.words_checked > 20
+    path = netlist(program, "ecp5", tmp_path)
+    text = path.read_text()
+    assert '.REG_INPUTB_CLK("CLK0")' in text
+    path.write_text(text.replace('.REG_INPUTB_CLK("CLK0")', '.REG_INPUTB_CLK("NONE")', 1))
+    result = simulate(quantized, program, case.stimulus(quantized)[1, :1], simulator="icarus",
+                      verilog=path)
+    assert not result.bit_exact
+    assert result.mismatch.startswith("Sequence 0, step 0, unit ")
 
 
 def test_unknown_family(tmp_path):
