@@ -15,7 +15,7 @@ JOBS   ?= 2
 PIP    := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
 # Verilator needs a C++ compiler; Zig's comes through pip where there is no g++.
 CXX_PACKAGE := $(if $(shell command -v g++ 2>/dev/null),,ziglang)
-YOWASP := yosys nextpnr-ecp5 nextpnr-ice40 ecppack icepack
+YOWASP := yosys nextpnr-ecp5 nextpnr-ice40 nextpnr-himbaechel-gowin ecppack icepack
 
 .PHONY: demo test check lint bench clean distclean
 .DELETE_ON_ERROR:

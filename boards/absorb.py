@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 ZERO, ONE = "0", "1"
+TIES = {"GND": ZERO, "VCC": ONE}     # cells that drive a constant, where a family has such
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,11 @@ class Netlist:
     def __init__(self, module, register):
         self.cells = module["cells"]
         self.type, self.data, self.parameters, self.constants = register
-        self.driver, self.sinks = {}, defaultdict(list)
+        self.driver, self.sinks, self.tied = {}, defaultdict(list), {}
         for name, cell in self.cells.items():
+            if cell["type"] in TIES:
+                self.tied |= {bit: TIES[cell["type"]] for bits in cell["connections"].values()
+                              for bit in bits}
             for port, bits in cell["connections"].items():
                 for i, bit in enumerate(bits):
                     if cell["port_directions"][port] == "output":
@@ -123,7 +127,7 @@ class Netlist:
     def bit(self, name, port, i=0):
         """The net or constant at a pin, or None where it is left open."""
         bits = self.cells[name]["connections"].get(port, ())
-        return bits[i] if i < len(bits) else None
+        return self.tied.get(bits[i], bits[i]) if i < len(bits) else None
 
     def plain(self, name):
         """Whether cell ``name`` is a register without enable and reset that starts at 0."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from rnnhw.errors import RnnhwError
 
-from .pll import Ecp5Pll, Ice40Pll
-
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -15,9 +13,11 @@ class Limits:
     Parameters
     ----------
     part, family : str
-        Name of the FPGA; "ecp5" or "ice40".
+        Name of the FPGA; "ecp5", "ice40" or "gowin".
     luts : int
-        Logic cells, each a 4-input LUT, a flip-flop and a bit of carry.
+        Logic cells, each a 4-input LUT, mostly with a flip-flop and a bit of carry.
+    registers : int
+        Flip-flops.
     block_rams, block_ram_bits : int
         Block RAMs, and bits of one.
     multipliers : int
@@ -29,13 +29,11 @@ class Limits:
     part: str
     family: str
     luts: int
+    registers: int
     block_rams: int
     block_ram_bits: int
     multipliers: int
     clock_mhz: float
-
-
-PLLS = {"ecp5": Ecp5Pll, "ice40": Ice40Pll}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +47,14 @@ class Board:
     limits : Limits
     input_clock_mhz : float
         Oscillator.
-    place_options : tuple of str
-        How place and route is told the part.
+    place_options, pack_options : tuple of str
+        How place and route and the packer are told the part.
     platform : callable or None
         Makes the Amaranth platform; None for a pin-less bench.
+    solver : class of boards.pll or None
+        Solves for the part's PLL; None for a pin-less bench.
+    bench_pins : str
+        Pin constraints of a bench, where place and route wants some.
     load : str
         Command that loads a bitstream, ``{}`` standing for its file.
     """
@@ -62,7 +64,10 @@ class Board:
     limits: Limits
     input_clock_mhz: float
     place_options: tuple
-    platform: Callable | None
+    pack_options: tuple = ()
+    platform: Callable | None = None
+    solver: type | None = None
+    bench_pins: str = ""
     load: str = ""
 
     def pll(self, clock_mhz):
@@ -73,10 +78,9 @@ class Board:
         RnnhwError
             If the request is outside what the board's oscillator and PLL make.
         """
-        solver = PLLS[self.limits.family]
-        found = solver.solve(self.input_clock_mhz, clock_mhz)
+        found = self.solver.solve(self.input_clock_mhz, clock_mhz)
         if found is None:
-            low, high = solver.limits(self.input_clock_mhz)
+            low, high = self.solver.limits(self.input_clock_mhz)
             raise RnnhwError(f"A clock of {clock_mhz:g} MHz cannot be made on {self.name}; from "
                              f"its {self.input_clock_mhz:g} MHz come {low:g} to {high:g} MHz.")
         return found

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .base import Board
 from .icebreaker import UP5K, UP5K_OPTIONS
+from .tangnano20k import GW2AR_18, GW2AR_18_OPTIONS
 from .ulx3s import LFE5U_85F, LFE5U_85F_OPTIONS
 
 
@@ -51,3 +52,7 @@ BENCH_ECP5 = Board(name="bench-ecp5-85f", title="bare core on LFE5U-85F", limits
                    input_clock_mhz=0.0, place_options=LFE5U_85F_OPTIONS, platform=None)
 BENCH_ICE40 = Board(name="bench-ice40up5k", title="bare core on iCE40UP5K", limits=UP5K,
                     input_clock_mhz=0.0, place_options=UP5K_OPTIONS, platform=None)
+BENCH_GW2A = Board(name="bench-gw2a18", title="bare core on GW2AR-18", limits=GW2AR_18,
+                   input_clock_mhz=0.0, place_options=GW2AR_18_OPTIONS, platform=None,
+                   bench_pins="".join(f'IO_LOC "{name}" {pin};\n' for name, pin in
+                                      (("clk", 4), ("rst", 88), ("si", 70), ("so", 69))))

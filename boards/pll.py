@@ -1,6 +1,7 @@
-"""PLL settings for a wanted clock, and the PLL itself, for ECP5 and iCE40."""
+"""PLL settings for a wanted clock, and the PLL itself, for ECP5, iCE40 and Gowin."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from amaranth.hdl import Const, Instance, Module
 from amaranth.lib import io
@@ -144,6 +145,90 @@ class Ice40Pll:
             i_RESETB=1, i_BYPASS=0, io_PACKAGEPIN=port.io,
             o_PLLOUTGLOBAL=clock, o_LOCK=locked)
         return {"pll": pll}
+
+
+@dataclass(frozen=True)
+class GowinPll:
+    """rPLL with its feedback inside: ``clock = input * feedback / reference``.
+
+    Dividers of the Gowin clock guide (UG286): ``reference`` and ``feedback`` 1..64, ``output`` one
+    of OUTPUTS, which only sets the VCO. The subclasses have a part's ranges, MHz.
+    """
+
+    OUTPUTS: ClassVar = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
+    DEVICE: ClassVar = ""
+    PHASE: ClassVar = (0.0, 0.0)
+    VCO: ClassVar = (0.0, 0.0)
+    CLOCK: ClassVar = (0.0, 0.0)
+
+    clock_mhz: float
+    input_mhz: float
+    reference: int
+    feedback: int
+    output: int
+
+    @classmethod
+    def _made(cls, input_mhz):
+        """All settings there are, the VCO of each as near to its range's middle as it gets."""
+        for reference in range(1, 65):
+            if not cls.PHASE[0] <= input_mhz / reference <= cls.PHASE[1]:
+                continue
+            for feedback in range(1, 65):
+                clock = input_mhz * feedback / reference
+                outputs = [n for n in cls.OUTPUTS if cls.VCO[0] <= clock * n <= cls.VCO[1]]
+                if cls.CLOCK[0] <= clock <= cls.CLOCK[1] and outputs:
+                    output = min(outputs, key=lambda n: abs(clock * n - sum(cls.VCO) / 2))
+                    yield cls(clock, input_mhz, reference, feedback, output)
+
+    @classmethod
+    def limits(cls, input_mhz):
+        """Lowest and highest clock, MHz."""
+        clocks = [pll.clock_mhz for pll in cls._made(input_mhz)]
+        return min(clocks), max(clocks)
+
+    @classmethod
+    def solve(cls, input_mhz, wanted_mhz):
+        """The highest clock not above ``wanted_mhz``; None if none."""
+        low, high = cls.limits(input_mhz)
+        if not low - TOLERANCE <= wanted_mhz <= high + TOLERANCE:
+            return None
+        return max((pll for pll in cls._made(input_mhz) if pll.clock_mhz <= wanted_mhz + TOLERANCE),
+                   key=lambda pll: (round(pll.clock_mhz, 9), -pll.reference))
+
+    @property
+    def vco_mhz(self):
+        """Frequency of the oscillator inside."""
+        return self.clock_mhz * self.output
+
+    def instance(self, port, clock, locked):
+        """Submodules that make ``clock`` and ``locked`` from the clock pin ``port``."""
+        buffer = io.Buffer("i", port)
+        pll = Instance(
+            "rPLL",
+            p_DEVICE=self.DEVICE, p_FCLKIN=f"{self.input_mhz:g}",
+            p_IDIV_SEL=self.reference - 1, p_FBDIV_SEL=self.feedback - 1, p_ODIV_SEL=self.output,
+            p_DYN_IDIV_SEL="false", p_DYN_FBDIV_SEL="false", p_DYN_ODIV_SEL="false",
+            p_DYN_SDIV_SEL=2, p_DYN_DA_EN="false", p_PSDA_SEL="0000", p_DUTYDA_SEL="1000",
+            p_CLKFB_SEL="internal", p_CLKOUT_BYPASS="false", p_CLKOUTP_BYPASS="false",
+            p_CLKOUTD_BYPASS="false", p_CLKOUTD_SRC="CLKOUT", p_CLKOUTD3_SRC="CLKOUT",
+            i_RESET=0, i_RESET_P=0, i_CLKFB=0, i_FBDSEL=Const(0, 6), i_IDSEL=Const(0, 6),
+            i_ODSEL=Const(0, 6), i_PSDA=Const(0, 4), i_DUTYDA=Const(0, 4), i_FDLY=Const(0, 4),
+            i_CLKIN=buffer.i, o_CLKOUT=clock, o_LOCK=locked)
+        return {"clock_buffer": buffer, "pll": pll}
+
+
+class Gw1nr9Pll(GowinPll):
+    """Ranges of the GW1NR data sheet (DS117), speed grade C6/I5."""
+
+    DEVICE = "GW1NR-9C"
+    PHASE, VCO, CLOCK = (3.0, 400.0), (400.0, 1200.0), (3.125, 600.0)
+
+
+class Gw2ar18Pll(GowinPll):
+    """Ranges of the GW2AR data sheet (DS226), speed grade C8/I7."""
+
+    DEVICE = "GW2AR-18C"
+    PHASE, VCO, CLOCK = (3.0, 500.0), (500.0, 1250.0), (3.90625, 625.0)
 
 
 def _always(signal):

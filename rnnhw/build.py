@@ -171,7 +171,7 @@ def build_core(make_core, identity, board, out_dir, *, clock_mhz=None, seeds=SEE
     aim = target.limits.clock_mhz if clock_mhz is None else clock_mhz
     pll = target.pll(aim)
     flow.check_fit(need or {}, target, BOARDS.values())
-    tries, notes = [], []
+    tries, lowered = [], []
     with tempfile.TemporaryDirectory(prefix="rnnhw-build-") as folder:
         folder = Path(folder)
         for _ in range(ROUNDS):
@@ -188,9 +188,9 @@ def build_core(make_core, identity, board, out_dir, *, clock_mhz=None, seeds=SEE
                     f"{target.name}, below the {pll.clock_mhz:g} MHz asked for; ask for less, or "
                     "leave the clock out to have it chosen.")
             pll = _lower(target, placed.fmax_mhz * MARGIN, baud)
-            notes = [f"The clock was lowered from {aim:g} to {pll.clock_mhz:g} MHz: place and "
-                     f"route reached {reached:.1f} MHz."]
-            say(notes[0])
+            lowered = [f"The clock was lowered from {aim:g} to {pll.clock_mhz:g} MHz: place and "
+                       f"route reached {reached:.1f} MHz."]
+            say(lowered[0])
         else:
             raise RnnhwError(
                 f"Place and route held no clock on {target.name} in {len(tries)} tries, the last "
@@ -199,7 +199,7 @@ def build_core(make_core, identity, board, out_dir, *, clock_mhz=None, seeds=SEE
         bitstream = flow.pack(target, folder, placed.stem)
         return _finish(target, folder, out_dir, placed, bitstream, asked_mhz=aim,
                        clock_mhz=pll.clock_mhz, baud=baud, design=identity.design,
-                       **made, tries=tries, notes=notes, begun=begun)
+                       **made, tries=tries, notes=lowered, begun=begun)
 
 
 def measure(program, bench, out_dir, mhz=None, seeds=SEEDS[:1], progress=None):
@@ -244,12 +244,11 @@ def measure_core(make_core, bench, out_dir, *, mhz=None, seeds=SEEDS[:1], progre
         text = rtlil.convert(Harness(make_core()), name=flow.TOP, emit_src=False)
         cells, absorbed = flow.synthesize(flow.relax_collisions(text), target.limits.family,
                                           folder, say, soft)
-        need = flow.needed(cells, target.limits.family)
-        flow.check_fit(need, target, BOARDS.values())
-        if need["multipliers"] < multipliers:
-            raise RnnhwError(f"The netlist for {bench} has {need['multipliers']} multipliers where "
-                             f"the core has {multipliers} lanes; a part of it was removed or "
-                             "built from logic.")
+        flow.check_fit(flow.needed(cells, target.limits.family), target, BOARDS.values())
+        found = flow.products(cells, target.limits.family)
+        if found < multipliers:
+            raise RnnhwError(f"The netlist for {bench} has {found} multipliers where the core has "
+                             f"{multipliers} lanes; a part of it was removed or built from logic.")
         tries = []
         placed = _place(target, aim, seeds, folder, say, tries, None, every=True)
         return _finish(target, folder, out_dir, placed, None, asked_mhz=aim, clock_mhz=None,
@@ -317,9 +316,12 @@ def _lower(target, mhz, baud):
 
 def _finish(target, folder, out_dir, placed, bitstream, *, begun, tries, notes, cells, **facts):
     """Move what is kept to ``out_dir`` and report on it."""
+    from boards import flow
+
     from .report import to_json
 
     out_dir = Path(out_dir)
+    caveat = flow.FAMILIES[target.limits.family].caveat
     kept = {"log": (f"{placed.stem}.txt", f"{target.name}.place.txt"),
             "synthesis_log": ("synthesis.txt", f"{target.name}.synthesis.txt"),
             "timing": (f"{placed.stem}.timing.json", f"{target.name}.timing.json")}
@@ -329,7 +331,8 @@ def _finish(target, folder, out_dir, placed, bitstream, *, begun, tries, notes, 
         load=target.load.format(bitstream) if bitstream else "",
         fmax_mhz=placed.fmax_mhz, utilization=placed.utilization,
         cells=dict(sorted(cells.items())), seed=placed.seed, options=placed.options,
-        tries=tuple(tries), notes=tuple(notes), seconds=time.monotonic() - begun,
+        tries=tuple(tries), notes=(*notes, *([caveat] if caveat else ())),
+        seconds=time.monotonic() - begun,
         **{key: out_dir / name for key, (_, name) in kept.items()}, **facts)
     with output_folder(out_dir) as staging:
         for source, name in kept.values():

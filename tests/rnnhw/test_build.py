@@ -29,7 +29,9 @@ def small_program(lanes=4, slices=1):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("board, magic", [("ulx3s-85f", b"\xFF\x00"), ("icebreaker", b"\xFF\x00")])
+@pytest.mark.parametrize("board, magic", [
+    ("ulx3s-85f", b"\xFF\x00"), ("icebreaker", b"\xFF\x00"), ("tangnano9k", b"1" * 160),
+    ("tangnano20k", b"1" * 160)])
 def test_a_real_bitstream(board, magic, tmp_path):
     said = []
     program = small_program()
@@ -45,12 +47,14 @@ def test_a_real_bitstream(board, magic, tmp_path):
     assert data["clock_mhz"] == report.clock_mhz and data["board"] == board
     assert data["utilization"]["luts"] == list(report.utilization["luts"])
     assert said[0].startswith("Synthesizing for") and said[-1] == "Packing the bitstream."
+    assert any("block RAMs and multipliers" in note for note in data["notes"]) == (
+        report.part.startswith("GW"))
     again = building.build(program, board, tmp_path / "again")
     assert again.bitstream.read_bytes() == report.bitstream.read_bytes()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bench", ["bench-ecp5-85f", "bench-ice40up5k"])
+@pytest.mark.parametrize("bench", ["bench-ecp5-85f", "bench-ice40up5k", "bench-gw2a18"])
 def test_the_bare_core_is_measured_whole(bench, tmp_path):
     program = small_program()
     report = building.measure(program, bench, tmp_path)
@@ -110,6 +114,28 @@ def test_the_first_seed_that_holds_the_clock_is_taken(leaky, tmp_path, monkeypat
     assert (report.clock_mhz, report.fmax_mhz, report.seed) == (24.0, 24.5, 3)
     assert report.bitstream.read_text() == "try2" and report.notes == ()
     assert report.load == "iceprog icebreaker.bin"
+
+
+@pytest.mark.parametrize("reached, lowered", [([190.0], 0), ([50.0, 60.0], 1)])
+def test_what_the_clock_does_not_cover_is_noted(leaky, tmp_path, monkeypatch, reached, lowered):
+    routed(monkeypatch, reached)
+    report = attempt(leaky, "tangnano20k", tmp_path, seeds=[1])
+    assert len(report.notes) == 1 + lowered
+    assert report.notes[-1] == (
+        "Place and route has no timing of Gowin's block RAMs and multipliers: the clock it reached "
+        "covers lookup tables, registers and wires only.")
+    assert report.load == "openFPGALoader --board tangnano20k tangnano20k.bin"
+
+
+@pytest.mark.slow
+def test_a_part_without_enough_registers_is_named(tmp_path, monkeypatch):
+    tight = replace(boards.get("tangnano9k").limits, registers=1000)
+    monkeypatch.setitem(boards.BOARDS, "tangnano9k",
+                        replace(boards.get("tangnano9k"), limits=tight))
+    with pytest.raises(RnnhwError, match=r"^The design needs \d{4} registers, but "
+                                         r"GW1NR-LV9QN88PC6/I5 on tangnano9k has 1000; use fewer"):
+        building.build(small_program(), "tangnano9k", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_seed_is_refused(leaky, tmp_path, monkeypatch):
@@ -184,13 +210,14 @@ def test_certain_need_counts_lanes_and_the_largest_memory():
 
 def test_a_bench_gives_no_bitstream(leaky, tmp_path):
     with pytest.raises(RnnhwError, match=r"^bench-ecp5-85f has no pins to build a bitstream for; "
-                                         r"boards are ulx3s-85f, icebreaker\.$"):
+                                         r"boards are ulx3s-85f, icebreaker, tangnano9k, "
+                                         r"tangnano20k\.$"):
         attempt(leaky, "bench-ecp5-85f", tmp_path)
 
 
 def test_a_board_is_no_bench(leaky, tmp_path):
     with pytest.raises(RnnhwError, match=r"^icebreaker is no bench target; these are "
-                                         r"bench-ecp5-85f, bench-ice40up5k\.$"):
+                                         r"bench-ecp5-85f, bench-ice40up5k, bench-gw2a18\.$"):
         building.measure_core(leaky.core, "icebreaker", tmp_path)
 
 
