@@ -3,7 +3,7 @@
 Yosys maps memories and products of ECP5 and Gowin without their registers, so that a block RAM or
 a multiplier is slow whatever stands behind it. A plain register that alone takes a primitive's
 output, or that drives a multiplier's operand, is one that the primitive has: it is turned on
-there and leaves the fabric. Function and latency stay.
+there and leaves the fabric; behind a block RAM it may have an enable. Function and latency stay.
 """
 
 from collections import defaultdict
@@ -25,6 +25,7 @@ class Port:
     parameters : their values with one
     controls : constants at its control pins
     needs : constants that must be there already, as an enable that the register shares
+    enables : control pins to which an enable of the registers may go instead of their constants
     """
 
     pins: tuple
@@ -33,14 +34,16 @@ class Port:
     parameters: dict
     controls: dict = field(default_factory=dict)
     needs: dict = field(default_factory=dict)
+    enables: tuple = ()
 
 
 def _ecp5_ram(cell):
     # With words of 36 bits written, those read leave through both halves, on port B's clock.
     wide = int(cell["parameters"].get("DATA_WIDTH_A", "10010"), 2) == 36
     return [Port(tuple((f"DO{half}{i}", 0) for half in halves for i in range(18)), f"CLK{p}",
-                 "NOREG", {f"REGMODE_{half}": "OUTREG" for half in halves}, {f"OCE{p}": ONE},
-                 {f"CE{p}": ONE, f"RST{p}": ZERO})
+                 "NOREG", {f"REGMODE_{half}": "OUTREG" for half in halves},
+                 {f"OCE{half}": ONE for half in halves}, {f"CE{p}": ONE, f"RST{p}": ZERO},
+                 tuple(f"OCE{half}" for half in halves))
             for halves, p in ([("AB", "B")] if wide else [("A", "A"), ("B", "B")])
             if cell["parameters"].get(f"CLK{p}MUX", f"CLK{p}") == f"CLK{p}"]
 
@@ -58,7 +61,7 @@ def _gowin_ram(cell):
     pins = tuple(("DO", i) for i in range(len(cell["connections"]["DO"])))
     b = "B" if "CLKB" in cell["connections"] else ""
     return [Port(pins, f"CLK{b}", ZERO, {"READ_MODE": ONE}, {"OCE": ONE},
-                 {f"CE{b}": ONE, f"RESET{b}": ZERO})]
+                 {f"CE{b}": ONE, f"RESET{b}": ZERO}, ("OCE",))]
 
 
 def _gowin_multiplier(cell):
@@ -76,23 +79,27 @@ class Primitives:
     """Cells of a family: its plain register, block RAMs and multipliers.
 
     ``register`` gives the type, the data connection, parameters and connections (those that are
-    there at all) that make it a register without enable and reset that starts at 0.
+    there at all) that make it a register without enable and reset that starts at 0; ``enabled``
+    what differs where it has an enable, and the enable's connection.
     """
 
     register: tuple
     rams: dict
     multipliers: dict
+    enabled: tuple | None = None
 
 
 FAMILIES = {
     "ecp5": Primitives(
         register=("TRELLIS_FF", "DI", {"CEMUX": "1", "CLKMUX": "CLK", "LSRMUX": "LSR",
                                        "REGSET": "RESET"}, {"LSR": ZERO}),
-        rams={"DP16KD": _ecp5_ram}, multipliers={"MULT18X18D": _ecp5_multiplier}),
+        rams={"DP16KD": _ecp5_ram}, multipliers={"MULT18X18D": _ecp5_multiplier},
+        enabled=("TRELLIS_FF", {"CEMUX": "CE"}, "CE")),
     "gowin": Primitives(
         register=("DFF", "D", {}, {}),
         rams=dict.fromkeys(("SDPB", "SDPX9B", "SP", "SPX9"), _gowin_ram),
-        multipliers=dict.fromkeys(("MULT9X9", "MULT18X18"), _gowin_multiplier)),
+        multipliers=dict.fromkeys(("MULT9X9", "MULT18X18"), _gowin_multiplier),
+        enabled=("DFFE", {}, "CE")),
 }
 
 
@@ -102,12 +109,13 @@ class Netlist:
     Parameters
     ----------
     module : dict, changed in place
-    register : as in :class:`Primitives`
+    register, enabled : as in :class:`Primitives`
     """
 
-    def __init__(self, module, register):
+    def __init__(self, module, register, enabled):
         self.cells = module["cells"]
         self.type, self.data, self.parameters, self.constants = register
+        self.enabled = enabled
         self.driver, self.sinks, self.tied = {}, defaultdict(list), {}
         for name, cell in self.cells.items():
             if cell["type"] in TIES:
@@ -129,23 +137,35 @@ class Netlist:
         bits = self.cells[name]["connections"].get(port, ())
         return self.tied.get(bits[i], bits[i]) if i < len(bits) else None
 
-    def plain(self, name):
-        """Whether cell ``name`` is a register without enable and reset that starts at 0."""
+    def _is(self, name, kind, parameters):
         cell = self.cells.get(name)
-        return (cell is not None and cell["type"] == self.type
+        return (cell is not None and cell["type"] == kind
                 and all(cell["parameters"].get(key, value).strip() == value
-                        for key, value in self.parameters.items())
+                        for key, value in parameters.items())
                 and all(self.bit(name, port) in (None, value)
                         for port, value in self.constants.items()))
 
+    def plain(self, name):
+        """Whether cell ``name`` is a register without enable and reset that starts at 0."""
+        return self._is(name, self.type, self.parameters)
+
+    def enable(self, name):
+        """Enable of a register that is plain but for it; ONE for a plain one, else None."""
+        if self.plain(name):
+            return ONE
+        kind, changed, pin = self.enabled
+        return self.bit(name, pin) if self._is(name, kind, self.parameters | changed) else None
+
     def behind(self, bits):
-        """Plain registers that alone take ``bits``, None for one unused; None if others do."""
+        """Registers, plain but for an enable, that alone take ``bits``, None for one unused; None
+        if others do."""
         found = []
         for bit in bits:
             sinks = self.sinks.get(bit, [])
             if not sinks:
                 found.append(None)
-            elif len(sinks) == 1 and sinks[0][1] == self.data and self.plain(sinks[0][0]):
+            elif (len(sinks) == 1 and sinks[0][1] == self.data
+                  and self.enable(sinks[0][0]) is not None):
                 found.append(sinks[0][0])
             else:
                 return None
@@ -186,11 +206,12 @@ class Netlist:
                 and all(self.bit(name, pin) in (None, value)
                         for pin, value in port.needs.items()))
 
-    def turn_on(self, name, port, clock):
-        """Parameters, clock and controls of a register of the primitive ``name``."""
+    def turn_on(self, name, port, clock, enable=ONE):
+        """Parameters, clock, enable and controls of a register of the primitive ``name``."""
         cell = self.cells[name]
         cell["parameters"] |= port.parameters
-        for pin, bit in ({port.clock: clock} | port.controls).items():
+        controls = port.controls | dict.fromkeys(port.enables, enable)
+        for pin, bit in ({port.clock: clock} | controls).items():
             if pin in cell["connections"]:
                 self.connect(name, pin, 0, bit)
             else:
@@ -222,7 +243,7 @@ def absorb(module, family):
     if family not in FAMILIES:
         return done
     primitives = FAMILIES[family]
-    net = Netlist(module, primitives.register)
+    net = Netlist(module, primitives.register, primitives.enabled)
     multipliers = {name: primitives.multipliers[cell["type"]](cell)
                    for name, cell in net.cells.items() if cell["type"] in primitives.multipliers}
     rams = {name: primitives.rams[cell["type"]](cell)
@@ -243,7 +264,11 @@ def _output(net, name, port, clock):
         return 0
     registers = net.behind([net.bit(name, *pin) for pin in port.pins])
     found = net.clock(registers or ())
-    if found is None or clock not in (None, found):
+    enables = {net.enable(register) for register in registers or () if register is not None}
+    if found is None or clock not in (None, found) or len(enables) > 1:
+        return 0
+    enable = enables.pop()
+    if enable != ONE and not port.enables:
         return 0
     for (pin, i), register in zip(port.pins, registers):
         if register is not None:
@@ -251,7 +276,7 @@ def _output(net, name, port, clock):
             net.remove(register)
             net.cells[name]["connections"][pin][i] = bit
             net.driver[bit] = name
-    net.turn_on(name, port, found)
+    net.turn_on(name, port, found, enable)
     return 1
 
 

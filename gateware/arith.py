@@ -6,11 +6,17 @@ from amaranth.lib.memory import Memory
 
 
 def choose(select, options):
-    """``options[select]`` as nested multiplexers; a single option costs nothing."""
-    value = options[0]
-    for i, option in enumerate(options[1:], 1):
-        value = Mux(select == i, option, value)
-    return value
+    """``options[select]`` as a tree of multiplexers, one level a bit of ``select``.
+
+    A single option costs nothing; a ``select`` past the last option gives any of them.
+    """
+    options, level = list(options), 0
+    while len(options) > 1:
+        pairs = [options[i:i + 2] for i in range(0, len(options), 2)]
+        options = [Mux(select[level], *reversed(pair)) if len(pair) > 1 else pair[0]
+                   for pair in pairs]
+        level += 1
+    return options[0]
 
 
 def saturate(m, value, width, name):

@@ -107,7 +107,8 @@ class InputBuffer(wiring.Component):
 class OutputBuffer(wiring.Component):
     """Two steps of output, filled a word of ``slices`` elements at a time, sent an element a cycle.
 
-    Words of a step must be written in order; each leaves three cycles later at the earliest.
+    Words of a step must be written in order; each leaves three cycles later at the earliest, four
+    where ``deep``, which has a register behind the memory.
     ``free`` says that a further step may start (``start``) that will give an output.
 
     Parameters
@@ -116,6 +117,7 @@ class OutputBuffer(wiring.Component):
     width : bits of an element
     slices : elements written at once
     small : "auto" or "distributed", where memories of up to 256 words are kept
+    deep : whether the memory has a register behind it
 
     Members
     -------
@@ -124,8 +126,9 @@ class OutputBuffer(wiring.Component):
     y : Out(stream of y_layout(width))
     """
 
-    def __init__(self, *, size, width, slices, small="auto"):
+    def __init__(self, *, size, width, slices, small="auto", deep=False):
         self.size, self.width, self.slices, self.small = size, width, slices, small
+        self.deep = deep
         self.words = -(-size // slices)
         super().__init__({
             "start": In(1), "free": Out(1),
@@ -145,30 +148,27 @@ class OutputBuffer(wiring.Component):
         element = Signal(range(self.size))
         fetch, fetched, fetched_last, move = Signal(), Signal(), Signal(), Signal()
         fetched_bank = Signal.like(bank)
-        element_out = Signal(signed(self.width), reset_less=True)
-        last_out = Signal()
         at_end, bank_end, step_done = Signal(), Signal(), Signal()
-        banks = []
+        address, held = Signal(word_bits + 1), Signal(word_bits + 1, reset_less=True)
+        reads = []
         for s in range(self.slices):
             write, read = ram(m, f"words{s}", signed(self.width), Y_BUFFERS << word_bits,
                               small=self.small)
-            banks.append(read)
+            reads.append(read.data)
             m.d.comb += [
                 write.en.eq(self.write),
                 write.addr.eq(Cat(self.word[:word_bits], filling)),
                 write.data.eq(self.elements[s]),
-                read.addr.eq(Cat(word[:word_bits], sending)),
-                read.en.eq(fetch),
+                read.addr.eq(address),
             ]
+        m.d.comb += address.eq(Mux(fetch, Cat(word[:word_bits], sending), held))
+        m.d.sync += held.eq(address)
         m.d.comb += [
             self.free.eq(under_way != Y_BUFFERS),
-            move.eq(fetched & (~self.y.valid | self.y.ready)),
             fetch.eq((written != 0) & (~fetched | move)),
             at_end.eq(element == self.size - 1),
             bank_end.eq(at_end | (bank == self.slices - 1)),
             step_done.eq(self.y.valid & self.y.ready & self.y.payload.last),
-            self.y.payload.data.eq(element_out),
-            self.y.payload.last.eq(last_out),
         ]
         m.d.sync += [
             written.eq(written + self.write - (fetch & bank_end)),
@@ -176,11 +176,7 @@ class OutputBuffer(wiring.Component):
         ]
         with m.If(self.write & (self.word == self.words - 1)):
             m.d.sync += filling.eq(~filling)
-        with m.If(move):
-            m.d.sync += [self.y.valid.eq(1), last_out.eq(fetched_last),
-                         element_out.eq(choose(fetched_bank, [read.data for read in banks]))]
-        with m.Elif(self.y.ready):
-            m.d.sync += self.y.valid.eq(0)
+        self._send(m, reads, fetched_bank, fetched_last, fetched, move)
         with m.If(move):
             m.d.sync += fetched.eq(0)
         with m.If(fetch):
@@ -195,3 +191,26 @@ class OutputBuffer(wiring.Component):
             with m.If(at_end):
                 m.d.sync += sending.eq(~sending)
         return m
+
+    def _send(self, m, words, bank, last, valid, move):
+        """The element of ``bank`` goes to the stream; ``move`` says when it was taken in."""
+        if self.deep:
+            leave, staged = Signal(), Signal()
+            m.d.comb += move.eq(valid & (~staged | leave))
+            behind = [Signal.like(word, name=f"read{s}", reset_less=True)
+                      for s, word in enumerate(words)]
+            late_bank, late_last = Signal.like(bank), Signal()
+            with m.If(move):
+                m.d.sync += [staged.eq(1), late_bank.eq(bank), late_last.eq(last),
+                             *(late.eq(word) for late, word in zip(behind, words))]
+            with m.Elif(leave):
+                m.d.sync += staged.eq(0)
+            words, bank, last, valid, move = behind, late_bank, late_last, staged, leave
+        element, last_out = Signal(signed(self.width), reset_less=True), Signal()
+        m.d.comb += [move.eq(valid & (~self.y.valid | self.y.ready)),
+                     self.y.payload.data.eq(element), self.y.payload.last.eq(last_out)]
+        with m.If(move):
+            m.d.sync += [self.y.valid.eq(1), last_out.eq(last),
+                         element.eq(choose(bank, words))]
+        with m.Elif(self.y.ready):
+            m.d.sync += self.y.valid.eq(0)

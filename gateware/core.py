@@ -52,7 +52,8 @@ class Core(wiring.Component):
         m.submodules.input = source = InputBuffer(
             size=p.input_size, width=p.x_width, shift=p.x_shift, per_cycle=p.per_cycle)
         m.submodules.output = sink = OutputBuffer(
-            size=p.output_size, width=p.y_width, slices=p.slices, small=self.small_rams)
+            size=p.output_size, width=p.y_width, slices=p.slices, small=self.small_rams,
+            deep=p.deep)
         m.submodules.operands = operands = OperandMemory(
             words=p.operand_depth, banks=p.banks, slices=p.slices, per_cycle=p.per_cycle,
             width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout,

@@ -43,7 +43,7 @@ def latencies(fast, deep):
     multiplier and accumulator; a fast lane has one between its pre-adders and its multiplier.
     """
     return Latencies(array=6 + fast + 2 * deep, vector_a=9 + 2 * deep, vector_bc=7 + deep,
-                     operand=10 + 2 * deep, output=12 + 2 * deep)
+                     operand=10 + 2 * deep, output=12 + 3 * deep)
 
 
 X_BUFFERS = 2      # steps of input that may wait or be in use

@@ -83,6 +83,33 @@ def test_an_input_register_with_a_second_user_is_doubled():
     assert module["cells"]["mult"]["connections"]["A4"] == [1104]
 
 
+def memory(**changes):
+    """A block RAM with a register that has an enable behind every pin of port A."""
+    cells = {"ram": cell("DP16KD", {"CLKA": CLOCK}, {f"DOA{i}": 100 + i for i in range(18)},
+                         {"DATA_WIDTH_A": "10010", "REGMODE_A": "NOREG"})}
+    for i in range(18):
+        cells[f"q{i}"] = register(100 + i, 1100 + i, CEMUX="CE", CE=9)
+    for name, fields in changes.items():
+        cells[name] = register(*(cells[name]["connections"][pin][0] for pin in ("DI", "Q")),
+                               **fields)
+    ports = {"out": {"direction": "output", "bits": [1100 + i for i in range(18)]}}
+    return {"cells": cells, "ports": ports}
+
+
+def test_registers_with_an_enable_are_taken_in_behind_a_memory():
+    module = memory()
+    assert absorb(module, "ecp5")["ram_outputs"] == 1
+    assert list(module["cells"]) == ["ram"]
+    ram = module["cells"]["ram"]
+    assert ram["connections"]["OCEA"] == [9] and ram["parameters"]["REGMODE_A"] == "OUTREG"
+    assert [ram["connections"][f"DOA{i}"] for i in range(18)] == [[1100 + i] for i in range(18)]
+
+
+@pytest.mark.parametrize("fields", [{}, {"CEMUX": "CE", "CE": 10}], ids=["none", "another"])
+def test_registers_of_two_enables_stay(fields):
+    assert absorb(memory(q5=fields), "ecp5")["ram_outputs"] == 0
+
+
 def test_a_family_without_such_registers_is_left_alone():
     module = product()
     assert set(absorb(module, "ice40").values()) == {0}

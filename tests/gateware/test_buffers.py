@@ -8,9 +8,9 @@ from amaranth.sim import Simulator
 from gateware.buffers import InputBuffer, OutputBuffer
 
 
-def rtl_output(size, slices, steps, stall, seed=0):
+def rtl_output(size, slices, steps, stall, deep, seed=0):
     """Words that an OutputBuffer sends for ``steps``, written as soon as it is free."""
-    dut = OutputBuffer(size=size, width=12, slices=slices)
+    dut = OutputBuffer(size=size, width=12, slices=slices, deep=deep)
     rng = random.Random(seed)
     taken = []
     sim = Simulator(dut)
@@ -50,11 +50,12 @@ def rtl_output(size, slices, steps, stall, seed=0):
 
 @pytest.mark.parametrize("size, slices", [(1, 1), (5, 2), (8, 4), (3, 7)])
 @pytest.mark.parametrize("stall", [0.0, 0.7])
-def test_output_comes_in_order_and_marked(size, slices, stall):
+@pytest.mark.parametrize("deep", [False, True])
+def test_output_comes_in_order_and_marked(size, slices, stall, deep):
     rng = random.Random(1)
     steps = [[rng.randrange(-2048, 2048) for _ in range(size)] for _ in range(6)]
     expected = [(value, int(i == size - 1)) for step in steps for i, value in enumerate(step)]
-    assert rtl_output(size, slices, steps, stall) == expected
+    assert rtl_output(size, slices, steps, stall, deep) == expected
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
