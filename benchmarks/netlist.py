@@ -24,9 +24,9 @@ def design_for(preset, board):
 
 def write_core(design, folder):
     """``(path, SHA-256)`` of ``core.v``, its memories cut as they are for the design's board."""
-    family = get(design.config.board).limits.family
+    limits = get(design.config.board).limits
     path = Path(folder) / "core.v"
-    write_file(path, convert(Shell(core_for(design.program, family))))
+    write_file(path, convert(Shell(core_for(design.program, limits))))
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 

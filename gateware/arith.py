@@ -1,8 +1,14 @@
 """The narrowing of numbers, as expressions, and small helpers that every part shares."""
 
+from types import MappingProxyType
+
 from amaranth.hdl import Cat, Const, Mux, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
+
+from rnnhw.memories import cut
+
+NO_STYLES = MappingProxyType({})
 
 
 def choose(select, options):
@@ -68,35 +74,35 @@ def copies(m, signal, users, name, each=16):
     return found[:users]
 
 
-def rom(m, name, rows, style="auto"):
+def rom(m, name, rows, style=None):
     """A synchronous read-only table of records; returns its read port, whose data has the fields.
 
-    ``rows`` is a list of dicts of non-negative ints with equal keys. Latency one cycle.
+    ``rows`` is a list of dicts of non-negative ints with equal keys. ``style`` is "block" or
+    "logic", or None where synthesis decides. Latency one cycle.
     """
     layout = data.StructLayout({key: width_for(max(row[key] for row in rows)) for key in rows[0]})
     rows = rows + [{key: 0 for key in rows[0]}] * (len(rows) == 1)
-    attrs = {} if style == "auto" else {"rom_style": style}
-    memory = Memory(shape=layout, depth=len(rows), init=rows, attrs=attrs)
+    memory = Memory(shape=layout, depth=len(rows), init=rows,
+                    attrs={"rom_style": style} if style else {})
     m.submodules[name] = memory
     return memory.read_port()
 
 
-def wide_rom(m, name, words, width, address, shapes=()):
+def wide_rom(m, name, words, width, address, shapes=(), styles=NO_STYLES):
     """A deep and wide read-only memory; its word comes three cycles behind ``address``.
 
-    ``shapes`` are the (depth, width) of the part's block RAMs: a memory deeper than the shape
-    that suits it best is cut into memories of that depth, each with its output register, and the
-    second register stands behind the multiplexer that joins them. Without shapes it stays whole.
+    :func:`rnnhw.memories.cut` cuts it, as suits the ``shapes`` (depth, width) of the part's block
+    RAMs, into memories of a style each and with an output register each; the second register
+    stands behind the multiplexer that joins them.
     """
-    depth = max(2, len(words))
-    if shapes:
-        best = min(shapes, key=lambda s: (-(-depth // s[0]) * -(-width // s[1]), -s[0]))
-        depth = min(depth, best[0])
+    cuts = cut(name, len(words), width, shapes)
+    depth = max(2, cuts[0][2])
     parts = []
-    for i, start in enumerate(range(0, len(words), depth)):
-        part = words[start:start + depth]
-        memory = Memory(shape=width, depth=depth, init=part)
-        m.submodules[f"{name}{i}" if len(words) > depth else name] = memory
+    for i, (part_name, first, count) in enumerate(cuts):
+        style = styles.get(part_name)
+        memory = Memory(shape=width, depth=max(2, count), init=words[first:first + count],
+                        attrs={"rom_style": style} if style else {})
+        m.submodules[part_name] = memory
         read = memory.read_port()
         m.d.comb += read.addr.eq(address)
         parts.append(delay(m, read.data, 1, f"{name}_read{i}", reset_less=True))
@@ -107,13 +113,13 @@ def wide_rom(m, name, words, width, address, shapes=()):
     return word
 
 
-def ram(m, name, shape, depth, small="auto"):
+def ram(m, name, shape, depth, style=None):
     """A memory of one write and one synchronous read port, ``(write, read)``.
 
-    No user reads a word in the cycle that writes it. ``small`` is the style of one of up to 256
-    words: "distributed" keeps it in lookup tables, whose words come sooner than a block RAM's.
+    No user reads a word in the cycle that writes it. ``style`` is "distributed" for lookup tables,
+    whose words come sooner than a block RAM's, or "logic", or None where synthesis decides.
     """
-    attrs = {"ram_style": small} if small != "auto" and depth <= 256 else {}
-    memory = Memory(shape=shape, depth=max(2, depth), init=[], attrs=attrs)
+    memory = Memory(shape=shape, depth=max(2, depth), init=[],
+                    attrs={"ram_style": style} if style else {})
     m.submodules[name] = memory
     return memory.write_port(), memory.read_port()

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .arith import choose, copies, delay, saturate, wide_rom
+from .arith import NO_STYLES, choose, copies, delay, saturate, wide_rom
 
 
 class MacArray(wiring.Component):
@@ -20,7 +20,7 @@ class MacArray(wiring.Component):
     Parameters
     ----------
     weights : (depth, lanes, operands a cycle) ints; weight_bits, operand_bits, acc_width : bits
-    ram_shapes : (depth, width) of the part's block RAMs, if known
+    ram_shapes, styles : of the weights, as :func:`gateware.arith.wide_rom` takes them
 
     Members
     -------
@@ -32,8 +32,8 @@ class MacArray(wiring.Component):
     """
 
     def __init__(self, *, weights, weight_bits, operand_bits, acc_width, issue, deep,
-                 ram_shapes=()):
-        self.deep, self.ram_shapes = deep, ram_shapes
+                 ram_shapes=(), styles=NO_STYLES):
+        self.deep, self.ram_shapes, self.styles = deep, ram_shapes, styles
         self.weights, self.weight_bits, self.acc_width = weights, weight_bits, acc_width
         self.operand_bits = operand_bits
         _, self.lanes, self.per_cycle = weights.shape
@@ -48,7 +48,7 @@ class MacArray(wiring.Component):
         init = [sum((int(w) & mask) << (bits * i) for i, w in enumerate(word.reshape(-1)))
                 for word in self.weights]
         word = wide_rom(m, "weights", init, bits * self.lanes * self.per_cycle,
-                        self.issue.weight, self.ram_shapes)
+                        self.issue.weight, self.ram_shapes, self.styles)
         word = delay(m, word, self.deep, "weight_word", reset_less=True)
         count = self.lanes + self.fast
         late = 3 + self.fast + 2 * self.deep
@@ -97,7 +97,9 @@ class Drain(wiring.Component):
     drains : (shift, width) choices
     latency : cycles from ``block`` to the final accumulator
     xi : whether a last accumulator is taken off the others
+    style : of the memory of biases, as :func:`gateware.arith.rom` takes it
     block : layout of the block record
+    style : of the memory of biases, as :func:`gateware.arith.rom` takes it
 
     Members
     -------
@@ -106,8 +108,9 @@ class Drain(wiring.Component):
     pushing, push : Out(1); words : Out array, one a slice; clipped : Out(slices)
     """
 
-    def __init__(self, *, biases, lanes, acc_width, word_bits, drains, block, latency, xi, deep):
-        self.deep = deep
+    def __init__(self, *, biases, lanes, acc_width, word_bits, drains, block, latency, xi, deep,
+                 style=None):
+        self.deep, self.style = deep, style
         self.latency, self.xi = latency, xi
         self.biases, self.lanes, self.acc_width = biases, lanes, acc_width
         self.word_bits, self.drains = word_bits, drains
@@ -122,7 +125,8 @@ class Drain(wiring.Component):
         m = Module()
         depth = max(2, len(self.biases))
         memory = Memory(shape=data.ArrayLayout(signed(self.acc_width), self.slices), depth=depth,
-                        init=[[int(bias) for bias in word] for word in self.biases])
+                        init=[[int(bias) for bias in word] for word in self.biases],
+                        attrs={"rom_style": self.style} if self.style else {})
         m.submodules.biases = memory
         read = memory.read_port()
         early = delay(m, self.block, self.latency - self.deep, "block")

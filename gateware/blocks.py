@@ -24,6 +24,7 @@ class BlockSequencer(wiring.Component):
     ----------
     program : rnnhw.program.Program
         Of which the ranges, segments and sizes are used.
+    style : of the table, as :func:`gateware.arith.rom` takes it
 
     Members
     -------
@@ -36,8 +37,9 @@ class BlockSequencer(wiring.Component):
     block : Out, a row block ends with this operand
     """
 
-    def __init__(self, program):
+    def __init__(self, program, style=None):
         self.p = p = program
+        self.style = style
         self.issue_layout = data.StructLayout({
             "valid": 1, "start": 1, "x": 1, "zero": 1, "parity": 1,
             "index": max(1, ceil_log2(-(-p.input_size // p.per_cycle))),
@@ -59,7 +61,8 @@ class BlockSequencer(wiring.Component):
         m = Module()
         p = self.p
         records = range_records(p)
-        m.submodules.reader = reader = TableReader(records, early_end(p.ranges))
+        m.submodules.reader = reader = TableReader(records, early_end(p.ranges),
+                                                 self.style)
         row = reader.row
 
         cur = Signal(reader.layout)

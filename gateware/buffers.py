@@ -32,6 +32,7 @@ class InputBuffer(wiring.Component):
     ----------
     size : elements of a step
     width, shift : bits of an element, bits it is shifted left
+    style : of the memories, as :func:`gateware.arith.ram` takes it
 
     Members
     -------
@@ -42,8 +43,8 @@ class InputBuffer(wiring.Component):
     parity : In(1), index : In, which elements to read; operands : Out, the elements
     """
 
-    def __init__(self, *, size, width, shift, per_cycle=1):
-        self.size, self.width, self.shift = size, width, shift
+    def __init__(self, *, size, width, shift, per_cycle=1, style=None):
+        self.size, self.width, self.shift, self.style = size, width, shift, style
         self.per_cycle, self.words = per_cycle, -(-size // per_cycle)
         super().__init__({
             "x": In(stream.Signature(x_layout(width))),
@@ -62,7 +63,7 @@ class InputBuffer(wiring.Component):
         lane_bits = ceil_log2(self.per_cycle)
         for i in range(self.per_cycle):
             write, read = ram(m, f"words{i}", signed(self.width + self.shift),
-                              X_BUFFERS << index_bits)
+                              X_BUFFERS << index_bits, self.style)
             m.d.comb += [
                 write.en.eq(accept & (index[:lane_bits] == i)),
                 write.addr.eq(Cat(index[lane_bits:lane_bits + index_bits], filling)),
@@ -116,7 +117,7 @@ class OutputBuffer(wiring.Component):
     size : elements of a step
     width : bits of an element
     slices : elements written at once
-    small : "auto" or "distributed", where memories of up to 256 words are kept
+    style : of the memories, as :func:`gateware.arith.ram` takes it
     deep : whether the memory has a register behind it
 
     Members
@@ -126,8 +127,8 @@ class OutputBuffer(wiring.Component):
     y : Out(stream of y_layout(width))
     """
 
-    def __init__(self, *, size, width, slices, small="auto", deep=False):
-        self.size, self.width, self.slices, self.small = size, width, slices, small
+    def __init__(self, *, size, width, slices, style=None, deep=False):
+        self.size, self.width, self.slices, self.style = size, width, slices, style
         self.deep = deep
         self.words = -(-size // slices)
         super().__init__({
@@ -153,7 +154,7 @@ class OutputBuffer(wiring.Component):
         reads = []
         for s in range(self.slices):
             write, read = ram(m, f"words{s}", signed(self.width), Y_BUFFERS << word_bits,
-                              small=self.small)
+                              style=self.style)
             reads.append(read.data)
             m.d.comb += [
                 write.en.eq(self.write),

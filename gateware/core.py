@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .arith import delay
+from .arith import NO_STYLES, delay
 from .array import Drain, MacArray
 from .blocks import BlockSequencer
 from .buffers import InputBuffer, OutputBuffer, x_layout, y_layout
@@ -25,9 +25,8 @@ class Core(wiring.Component):
     Parameters
     ----------
     program : rnnhw.program.Program
-    table_style : "auto", "block" or "logic", where activation tables are kept
     ram_shapes : (depth, width) of the part's block RAMs, for weights that one RAM cannot hold
-    small_rams : "auto" or "distributed", where output buffers of up to 256 words are kept
+    styles : dict, where memories are kept, as :class:`rnnhw.memories.Layout` says
 
     Members
     -------
@@ -36,9 +35,8 @@ class Core(wiring.Component):
     saturated : Out(slices), sticky: a number was clipped in that slice
     """
 
-    def __init__(self, program, table_style="auto", ram_shapes=(), small_rams="auto"):
-        self.program, self.table_style = program, table_style
-        self.ram_shapes, self.small_rams = ram_shapes, small_rams
+    def __init__(self, program, ram_shapes=(), styles=NO_STYLES):
+        self.program, self.ram_shapes, self.styles = program, ram_shapes, styles
         super().__init__({
             "x": In(stream.Signature(x_layout(program.x_width))),
             "y": Out(stream.Signature(y_layout(program.y_width))),
@@ -46,26 +44,28 @@ class Core(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        p = self.program
-        m.submodules.blocks = blocks = BlockSequencer(p)
-        m.submodules.rows = rows = RowSequencer(p)
+        p, styles = self.program, self.styles
+        m.submodules.blocks = blocks = BlockSequencer(p, styles.get("ranges"))
+        m.submodules.rows = rows = RowSequencer(p, styles.get("rows"))
         m.submodules.input = source = InputBuffer(
-            size=p.input_size, width=p.x_width, shift=p.x_shift, per_cycle=p.per_cycle)
+            size=p.input_size, width=p.x_width, shift=p.x_shift, per_cycle=p.per_cycle,
+            style=styles.get("x"))
         m.submodules.output = sink = OutputBuffer(
-            size=p.output_size, width=p.y_width, slices=p.slices, small=self.small_rams,
+            size=p.output_size, width=p.y_width, slices=p.slices, style=styles.get("y"),
             deep=p.deep)
         m.submodules.operands = operands = OperandMemory(
             words=p.operand_depth, banks=p.banks, slices=p.slices, per_cycle=p.per_cycle,
             width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout,
-            deep=p.deep)
+            deep=p.deep, style=styles.get("operands"))
         m.submodules.array = array = MacArray(
             weights=p.weights, weight_bits=p.weight_bits,
             operand_bits=len(operands.operands[0]), acc_width=p.acc_width,
-            issue=blocks.issue_layout, deep=p.deep, ram_shapes=self.ram_shapes)
+            issue=blocks.issue_layout, deep=p.deep, ram_shapes=self.ram_shapes,
+            styles=styles)
         m.submodules.drain = drain = Drain(
             biases=p.biases, lanes=p.lanes, acc_width=p.acc_width, word_bits=p.word_bits,
             drains=p.drains, block=blocks.block_layout, latency=p.latencies.array - 1,
-            xi=p.fast, deep=p.deep)
+            xi=p.fast, deep=p.deep, style=styles.get("biases"))
 
         wiring.connect(m, wiring.flipped(self.x), source.x)
         wiring.connect(m, sink.y, wiring.flipped(self.y))
@@ -100,7 +100,7 @@ class Core(wiring.Component):
             sink.word.eq(delay(m, issue.y, far, "y_word")),
         ]
         for s in range(p.slices):
-            lane = VectorLane(p, rows.issue_layout, self.table_style)
+            lane = VectorLane(p, rows.issue_layout, styles)
             m.submodules[f"vector{s}"] = lane
             sticky = Signal(name=f"saturated{s}")
             m.d.comb += [

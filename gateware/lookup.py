@@ -7,7 +7,7 @@ from .arith import choose, delay, rom
 DIGIT = 4                  # bits of a lookup table's address in logic
 
 
-def look_up(m, program, a, index, style="auto"):
+def look_up(m, program, a, index, style=None):
     """Slope, and intercept with the sign of ``a``, a cycle (two where deep) behind ``a``.
 
     Equal to :meth:`rnnhw.activation.Table.entry` of the program's table.
@@ -19,7 +19,7 @@ def look_up(m, program, a, index, style="auto"):
         Of which the table, ``indices`` and ``deep`` are used.
     a : signed operand
     index : into ``program.indices``, in the cycle of ``a``
-    style : "auto", "block" or "logic", where the table is kept
+    style : where the table is kept, as :func:`gateware.arith.rom` takes it
     """
     table = program.table
     segments = [_segment(a, drop) for drop, _ in program.indices]

@@ -21,6 +21,7 @@ class OperandMemory(wiring.Component):
     words, banks, slices, per_cycle : words of a step, elements of a word, written, read at once
     width, x_width : bits of an element, of one from the input buffer
     issue : layout of the issue record
+    style : of the memories, as :func:`gateware.arith.ram` takes it
 
     Members
     -------
@@ -30,8 +31,9 @@ class OperandMemory(wiring.Component):
     operands : Out, the elements
     """
 
-    def __init__(self, *, words, banks, slices, per_cycle, width, x_width, issue, deep):
-        self.deep = deep
+    def __init__(self, *, words, banks, slices, per_cycle, width, x_width, issue, deep,
+                 style=None):
+        self.deep, self.style = deep, style
         self.words, self.banks, self.slices, self.width = words, banks, slices, width
         self.per_cycle = per_cycle
         self.groups = banks // slices
@@ -50,7 +52,7 @@ class OperandMemory(wiring.Component):
         banks = []
         word_bits, group_bits = ceil_log2(max(1, self.words)), ceil_log2(self.groups)
         for b in range(self.banks if self.words else 0):
-            write, read = ram(m, f"bank{b}", signed(self.width), 2 << word_bits)
+            write, read = ram(m, f"bank{b}", signed(self.width), 2 << word_bits, self.style)
             banks.append(delay(m, read.data, self.deep, f"read{b}", reset_less=True))
             group = self.write_word[:group_bits] == b // self.slices
             m.d.comb += [

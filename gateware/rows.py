@@ -24,6 +24,7 @@ class RowSequencer(wiring.Component):
     ----------
     program : rnnhw.program.Program
         Of which rows, sizes and the numbers of constants are used.
+    style : of the table, as :func:`gateware.arith.rom` takes it
 
     Members
     -------
@@ -34,8 +35,9 @@ class RowSequencer(wiring.Component):
     issue : Out, one element of a row
     """
 
-    def __init__(self, program):
+    def __init__(self, program, style=None):
         self.p = p = program
+        self.style = style
         address = max(1, ceil_log2(max(2, p.state_words)))
         self.issue_layout = data.StructLayout({
             "valid": 1, "fn": 2, "drain": 1, "a": address, "b": address, "c": address,
@@ -55,7 +57,8 @@ class RowSequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         records = row_records(self.p)
-        m.submodules.reader = reader = TableReader(records, early_end(self.p.rows))
+        m.submodules.reader = reader = TableReader(records, early_end(self.p.rows),
+                                                 self.style)
         m.submodules.tokens = tokens = SyncFIFO(width=2, depth=TOKENS)
         row = reader.row
 

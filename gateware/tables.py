@@ -23,6 +23,7 @@ class TableReader(wiring.Component):
     ----------
     records : list of dict, as :mod:`rnnhw.tables` makes them
     early : index of the last row of a step that is not its sequence's last
+    style : of the table, as :func:`gateware.arith.rom` takes it
 
     Members
     -------
@@ -31,8 +32,8 @@ class TableReader(wiring.Component):
     started : In(1), a step starts in this cycle; last : In(1), flag of the step under way
     """
 
-    def __init__(self, records, early):
-        self.records, self.early = records, early
+    def __init__(self, records, early, style=None):
+        self.records, self.early, self.style = records, early, style
         self.layout = record_layout(records)
         super().__init__({
             "row": Out(self.layout), "valid": Out(1), "first": Out(1), "ends": Out(1),
@@ -40,7 +41,7 @@ class TableReader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        read = rom(m, "table", self.records)
+        read = rom(m, "table", self.records, self.style)
         q = read.data
         at = Signal(range(len(self.records) + 1))
         following = Signal.like(at)

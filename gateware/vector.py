@@ -8,7 +8,7 @@ from rnnhw.activation import INTERCEPT_FRAC
 from rnnhw.program import ONE_FRAC
 from rnnhw.tables import FUNCTIONS
 
-from .arith import choose, delay, ram, saturate
+from .arith import NO_STYLES, choose, delay, ram, saturate
 from .lookup import look_up
 
 
@@ -25,7 +25,7 @@ class VectorLane(wiring.Component):
     program : rnnhw.program.Program
         Of which constants, table and sizes are used.
     issue : layout of the issue record
-    table_style : "auto", "block" or "logic", where the activation table is kept
+    styles : dict, where memories are kept, as :class:`rnnhw.memories.Layout` says
 
     Members
     -------
@@ -36,8 +36,8 @@ class VectorLane(wiring.Component):
     clipped : Out(1), a number was saturated
     """
 
-    def __init__(self, program, issue, table_style="auto"):
-        self.p, self.table_style = program, table_style
+    def __init__(self, program, issue, styles=NO_STYLES):
+        self.p, self.styles = program, styles
         super().__init__({
             "issue": In(issue), "push": In(1), "pushed": In(signed(program.word_bits)),
             "result": Out(signed(program.word_bits)),
@@ -53,7 +53,8 @@ class VectorLane(wiring.Component):
         def late(name, cycles):
             return delay(m, issue[name], cycles, name)
 
-        fill, drained = ram(m, "drained", word, p.fifo_depth)
+        fill, drained = ram(m, "drained", word, p.fifo_depth,
+                            self.styles.get("drain"))
         filling = Signal(range(p.fifo_depth))
         m.d.comb += [fill.en.eq(self.push), fill.addr.eq(filling), fill.data.eq(self.pushed),
                      drained.addr.eq(issue.word)]
@@ -64,7 +65,8 @@ class VectorLane(wiring.Component):
         for letter, cycles, behind in (("a", 0, 1 + d), ("b", 2 + d, 3 + 2 * d),
                                        ("c", 2 + d, 3 + 2 * d)):
             if any(getattr(row, letter) >= 0 for row in p.rows):
-                write, read = ram(m, f"state_{letter}", word, p.state_words)
+                write, read = ram(m, f"state_{letter}", word, p.state_words,
+                                  self.styles.get(f"state{letter}"))
                 m.d.comb += [read.addr.eq(late(letter, cycles)),
                              write.en.eq(late("store", 8 + 2 * d)),
                              write.addr.eq(late("dst", 8 + 2 * d)), write.data.eq(self.result)]
@@ -85,7 +87,8 @@ class VectorLane(wiring.Component):
         if p.table is None:
             m.d.sync += [factor.eq(b), addend.eq(c)]
         else:
-            slope, intercept = look_up(m, p, a, late("index", 2 + d), self.table_style)
+            slope, intercept = look_up(m, p, a, late("index", 2 + d),
+                                       self.styles.get("activation"))
             is_table = late("fn", 3 + 2 * d) != FUNCTIONS.index("mac")
             m.d.sync += [factor.eq(Mux(is_table, slope, b)),
                          addend.eq(Mux(is_table, intercept, c))]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .errors import RnnhwError
 from .files import output_folder
+from .memories import RAMS, lay_out, rams
 from .protocol import BAUD, Identity, design_hash
 
 SEEDS = (1, 2, 3)
@@ -109,23 +110,17 @@ def build(program, board, out_dir, clock_mhz=None, seeds=SEEDS, progress=None, d
                       soft=soft_vector_lanes(program, board))
 
 
-LUT_RAMS = ("ecp5",)   # families whose lookup tables can be memories
-
-
-def core_for(program, family):
-    """The core of ``program``, its memories cut and placed as suits the family."""
+def core_for(program, limits):
+    """The core of ``program``, its memories cut and placed as suits a part's ``limits``."""
     from gateware.core import Core
 
-    from .estimate import RAMS
-
-    small = "distributed" if program.deep and family in LUT_RAMS else "auto"
-    return Core(program, ram_shapes=RAMS[family], small_rams=small)
+    return Core(program, ram_shapes=RAMS[limits.family], styles=lay_out(program, limits).styles)
 
 
 def _core(program, board):
     from boards import get
 
-    return core_for(program, get(board).limits.family)
+    return core_for(program, get(board).limits)
 
 
 def certain_need(program, board):
@@ -134,8 +129,6 @@ def certain_need(program, board):
     One multiplier an array lane, and the block RAMs of its largest memory.
     """
     from boards import get
-
-    from .estimate import rams
 
     largest = max(program.memories, key=lambda memory: memory[1] * memory[2])
     return {"multipliers": program.array_multipliers,

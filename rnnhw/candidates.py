@@ -6,7 +6,7 @@ from math import ceil
 
 from .cells import CELLS
 from .compiler import lower
-from .estimate import rams
+from .memories import lay_out, rams, shape
 from .program import latencies
 from .schedule import Schedule
 
@@ -64,15 +64,26 @@ class Candidate:
         return far.array + far.drain + far.output + max(self.issued[1], elements)
 
     @property
-    def certain_rams(self):
+    def weights(self):
         """``(depth, width)`` of the memory of weights."""
         bits = max(q.formats[name].width for q in self.quantized.layers
                    for name in ("weight_ih", "weight_hh") if name in q.formats)
         return self.issued[1], self.lanes * (1 + self.fast) * bits
 
-    def holds(self, limits):
-        """Whether the block RAMs of a board hold the weights."""
-        return rams([("weights", *self.certain_rams)], limits.family) <= limits.block_rams
+    def certain_rams(self, limits):
+        """Block RAMs of a part that hold nothing but weights, known without a program."""
+        depth, width = self.weights
+        whole = depth - depth % shape(depth, width, limits.family)[0]
+        return rams([("weights", whole, width)], limits.family)
+
+    def block_rams(self, limits):
+        """Block RAMs of a part that the whole core fills."""
+        return lay_out(self.program, limits).block_rams
+
+    def fits(self, limits):
+        """Whether the block RAMs of a part, if one is given, hold the whole core."""
+        return limits is None or (self.certain_rams(limits) <= limits.block_rams
+                                  and self.block_rams(limits) <= limits.block_rams)
 
     @cached_property
     def program(self):

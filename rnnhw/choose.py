@@ -3,7 +3,6 @@
 from .candidates import Candidate, lane_counts
 from .cells import CELLS
 from .errors import RnnhwError
-from .estimate import rams
 
 DEFAULT_LANES = 64
 SLICES = (1, 2, 4, 8)
@@ -21,7 +20,7 @@ def choose(quantized, config, limits=None, clock_mhz=None):
 
     ``config.lanes`` (the xi lane of fast ones not counted) and ``config.max_multipliers`` (over
     everything) are upper limits, ``config.vector_lanes`` is taken as it is; a board's ``limits``
-    bound multipliers, slices and the memory of weights.
+    bound multipliers, slices and block RAMs, those of the whole core.
 
     Without ``config.deadline_us``, among designs within 2 % of the fewest cycles the one with the
     fewest multipliers is taken. With it, among designs whose step takes at most so long from its
@@ -31,29 +30,31 @@ def choose(quantized, config, limits=None, clock_mhz=None):
     Raises
     ------
     RnnhwError
-        If no design keeps the limits or the deadline, or a width suits no multiplier of the part.
+        If no design keeps the limits or the deadline, or fits the part, or a width suits no
+        multiplier of it.
     """
     kinds = _kinds(quantized, config, limits)
     found = _candidates(quantized, config, limits, kinds)
     if not found:
         raise RnnhwError(_nearest(quantized, config, limits, kinds))
-    if limits is not None:
-        found = [c for c in found if c.holds(limits)] or found
     if config.deadline_us is None:
-        return _fastest(found).program
+        return _fastest(found, limits).program
     if clock_mhz is None:
         raise RnnhwError("deadline_us is a time, which needs a clock: give a board, or a clock in "
                          "MHz as clock_mhz or --clock.")
     return _cheapest(found, config, limits, clock_mhz).program
 
 
-def _fastest(found):
-    """Fewest multipliers of those within ``WORTH`` of the fewest cycles a step."""
+def _fastest(found, limits):
+    """Fewest multipliers of those that fit within ``WORTH`` of the fewest cycles a step."""
     tried = []
     for candidate in sorted(found, key=lambda c: c.least_cycles):
         if tried and candidate.least_cycles > WORTH * min(cycles for cycles, _ in tried):
             break
-        tried.append((candidate.schedule.cycles_per_step, candidate))
+        if candidate.fits(limits):
+            tried.append((candidate.schedule.cycles_per_step, candidate))
+    if not tried:
+        raise RnnhwError(_too_large(found, limits))
     fewest = min(cycles for cycles, _ in tried)
     return min((pair for pair in tried if pair[0] <= fewest * WORTH),
                key=lambda pair: (pair[1].total_multipliers, pair[0]))[1]
@@ -67,8 +68,11 @@ def _cheapest(found, config, limits, clock_mhz):
         if best and (candidate.least_latency >= best.schedule.latency_cycles
                      or best.schedule.latency_cycles <= most):
             break
-        if best is None or candidate.schedule.latency_cycles < best.schedule.latency_cycles:
+        if candidate.fits(limits) and (
+                best is None or candidate.schedule.latency_cycles < best.schedule.latency_cycles):
             best = candidate
+    if best is None:
+        raise RnnhwError(_too_large(found, limits))
     cycles = best.schedule.latency_cycles
     if cycles > most:
         chosen = [f"{name} = {getattr(config, name)}" for name in BOUNDING
@@ -79,14 +83,25 @@ def _cheapest(found, config, limits, clock_mhz):
             f"{best.lanes} lanes and {best.total_multipliers} multipliers"
             + (f" under {', '.join(chosen)}" if chosen else "") + "; allow more time"
             + (" or lift a limit." if chosen else "."))
-    family = limits.family if limits is not None else "ecp5"
     met = []
     for candidate in sorted(found, key=lambda c: (c.total_multipliers, c.least_latency)):
         if met and candidate.total_multipliers > met[0].total_multipliers:
             break
-        if candidate.least_latency <= most and candidate.schedule.latency_cycles <= most:
+        if (candidate.least_latency <= most and candidate.fits(limits)
+                and candidate.schedule.latency_cycles <= most):
             met.append(candidate)
-    return min(met, key=lambda c: (rams(c.program.memories, family), c.schedule.latency_cycles))
+    return min(met, key=lambda c: (c.block_rams(limits), c.schedule.latency_cycles))
+
+
+def _too_large(found, limits):
+    """A sentence on the design that needs the fewest block RAMs of a part, which has too few."""
+    least = min(c.certain_rams(limits) for c in found)
+    nearest = min((c for c in found if c.certain_rams(limits) == least),
+                  key=lambda c: c.least_cycles)
+    return (f"No design of this model fits {limits.part}: the nearest, with {nearest.lanes} lanes "
+            f"and {nearest.total_multipliers} multipliers in all, needs "
+            f"{nearest.block_rams(limits)} block RAMs of {limits.block_rams}; use fewer weight "
+            "bits, a smaller model or a larger part.")
 
 
 def _widths(quantized):

@@ -5,23 +5,10 @@ from numbers import Integral
 
 from .errors import RnnhwError
 from .losses import bounds, losses
+from .memories import lay_out
 from .report import facts, page
 
-# depth and width of a block RAM with one read and one write port
-RAMS = {"ecp5": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)),
-        "ice40": ((2048, 2), (1024, 4), (512, 8), (256, 16)),
-        "gowin": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))}
 STEPS = (1, 10, 100)       # lengths whose cycles a report lists
-
-
-def rams(memories, family="ecp5"):
-    """Block RAMs that ``memories``, ``(name, depth, width)`` each, fill if every one is block RAM.
-
-    Each memory takes ``ceil(depth/d) * ceil(width/w)`` of the shape ``d`` by ``w`` that needs
-    fewest. Synthesis may put small memories in lookup tables instead: this is an upper bound.
-    """
-    return sum(min(-(-depth // d) * -(-width // w) for d, w in RAMS[family])
-               for _, depth, width in memories if depth and width)
 
 
 class Estimate:
@@ -84,7 +71,7 @@ class Estimate:
     @property
     def memory_bits(self):
         """Bits of all memories."""
-        return sum(depth * width for _, depth, width in self.program.memories)
+        return sum(depth * width for _, depth, width, _ in self.program.memories)
 
     @property
     def family(self):
@@ -93,8 +80,8 @@ class Estimate:
 
     @property
     def block_rams(self):
-        """Block RAMs if every memory were one, in the shapes of :attr:`family`."""
-        return rams(self.program.memories, self.family)
+        """Block RAMs that the memories fill at most, laid out for the board, or for an ECP5."""
+        return lay_out(self.program, self.limits if self.board else None).block_rams
 
     @property
     def macs_per_step(self):
@@ -173,9 +160,12 @@ class Estimate:
 
     def _fit(self):
         """Whether the board's part holds the design; None where synthesis decides."""
-        from .build import certain_need
+        from .build import certain_need, soft_vector_lanes
 
-        most = {"multipliers": self.total_multipliers, "block_rams": self.block_rams}
+        soft = soft_vector_lanes(self.program, self.board)
+        logic = soft and self.array_multipliers <= self.limits.multipliers
+        most = {"multipliers": self.array_multipliers if logic else self.total_multipliers,
+                "block_rams": self.block_rams}
         there = {name: getattr(self.limits, name) for name in most}
         least = certain_need(self.program, self.board)
         if all(most[name] <= there[name] for name in most):
@@ -202,7 +192,7 @@ class Estimate:
             at = self._fit()
             times += [(name.replace("_", " "), f"{most} at most, of {there}")
                       for name, (most, there) in at["at_most_available"].items()]
-            times.append(("fits", "only if small memories become logic" if at["fits"] is None
+            times.append(("fits", "only if synthesis saves memory" if at["fits"] is None
                           else at["fits"]))
         kind = "fast, two products a cycle" if self.program.fast else "one product a cycle"
         return page(f"Estimate of {self.program.name}", [

@@ -46,9 +46,9 @@ def netlist(program, family, out_dir, progress=None):
     from .build import core_for, soft_vector_lanes
 
     check_family(family)
-    board = next(name for name, board in BOARDS.items() if board.limits.family == family)
-    text, _, _ = convert(Shell(core_for(program, family)), family,
-                         soft=soft_vector_lanes(program, board), progress=progress)
+    board = next(board for board in BOARDS.values() if board.limits.family == family)
+    text, _, _ = convert(Shell(core_for(program, board.limits)), family,
+                         soft=soft_vector_lanes(program, board.name), progress=progress)
     with output_folder(out_dir) as folder:
         write_file(folder / "netlist.v", text)
     return Path(out_dir) / "netlist.v"

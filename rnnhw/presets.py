@@ -66,8 +66,7 @@ PRESETS = {
     "spoken-digits-small": Preset("GRU, 13 inputs, 48 units, 10 classes, 6-bit weights",
                                   (_gru(13, 48), {"kind": "linear", "output_size": 10}),
                                   model={"last_step": True},
-                                  config={"weight_bits": 6, "board": "icebreaker",
-                                          "fast_inner_product": False}),
+                                  config={"weight_bits": 6, "board": "icebreaker"}),
     # every cell once, every step out
     "stack": Preset("LSTM, GRU reset before, GRU, linear with tanh; every step out",
                     (_lstm(8, 12), {"kind": "gru", "hidden_size": 12, "reset_after": False},

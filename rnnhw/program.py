@@ -11,7 +11,8 @@ from math import ceil
 import numpy as np
 
 from .fixed import FixedFormat
-from .tables import range_records, record_widths, row_records
+from .memories import Memory
+from .tables import range_records, row_records, varying_bits
 
 
 @dataclass(frozen=True)
@@ -269,23 +270,24 @@ class Program:
 
     @property
     def memories(self):
-        """``(name, depth, width)`` of every memory, one entry a copy."""
-        found = [("weights", len(self.weights), self.lanes * self.per_cycle * self.weight_bits),
-                 ("biases", len(self.biases), self.slices * self.acc_width),
-                 *((f"x{i}", X_BUFFERS << bits(ceil(self.input_size / self.per_cycle) - 1),
-                    self.x_width + self.x_shift) for i in range(self.per_cycle))]
+        """A :class:`rnnhw.memories.Memory` for every memory, one a copy."""
+        found = [Memory("weights", len(self.weights),
+                        self.lanes * self.per_cycle * self.weight_bits, True),
+                 Memory("biases", len(self.biases), self.slices * self.acc_width, True)]
+        found += [Memory(f"x{i}", X_BUFFERS << bits(ceil(self.input_size / self.per_cycle) - 1),
+                         self.x_width + self.x_shift) for i in range(self.per_cycle)]
         if self.segments:
-            found += [(f"operands{b}", 2 << bits(self.operand_depth - 1), self.operand_width)
+            found += [Memory(f"operands{b}", 2 << bits(self.operand_depth - 1), self.operand_width)
                       for b in range(self.banks)]
         for s in range(self.slices):
-            found.append((f"drain{s}", self.fifo_depth, self.word_bits))
-            found += [(f"state{s}{letter}", self.state_words, self.word_bits)
+            found.append(Memory(f"drain{s}", self.fifo_depth, self.word_bits))
+            found += [Memory(f"state{s}{letter}", self.state_words, self.word_bits)
                       for letter in "abc" if any(getattr(row, letter) >= 0 for row in self.rows)]
             if self.table is not None and self.table.memory is not None:
-                found.append((f"activation{s}", *self.table.memory))
-            found.append((f"y{s}", Y_BUFFERS << bits(self.y_words - 1), self.y_width))
+                found.append(Memory(f"activation{s}", *self.table.memory, True))
+            found.append(Memory(f"y{s}", Y_BUFFERS << bits(self.y_words - 1), self.y_width))
         for name, records in (("ranges", range_records(self)), ("rows", row_records(self))):
-            found.append((name, len(records), sum(record_widths(records).values())))
+            found.append(Memory(name, len(records), varying_bits(records), True))
         return found
 
 

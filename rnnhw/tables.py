@@ -38,6 +38,12 @@ def row_records(program):
         } for row in program.rows)
 
 
-def record_widths(records):
-    """Bits of each field: as many as its largest value needs, none for a field that is always 0."""
-    return {key: max(record[key] for record in records).bit_length() for key in records[0]}
+def varying_bits(records):
+    """Bits of a record that differ among records: those that a memory must hold."""
+    found = 0
+    for key in records[0]:
+        ones, zeros = 0, -1
+        for record in records:
+            ones, zeros = ones | record[key], zeros & record[key]
+        found += (ones & ~zeros).bit_count()
+    return found

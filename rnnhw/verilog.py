@@ -82,7 +82,7 @@ def describe(program):
     x, y = program.x_format, program.y_format
     steps = ("only for the last step of a sequence (the step sent with `x_last` = 1)"
              if program.last_step else "for every step")
-    memory_bits = sum(depth * width for _, depth, width in program.memories)
+    memory_bits = sum(depth * width for _, depth, width, _ in program.memories)
     return f"""# {TOP}: {program.name}
 
 `core.v` is self-contained Verilog-2005: module `{TOP}` with its submodules and memory contents.

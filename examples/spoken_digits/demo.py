@@ -42,8 +42,7 @@ class Target:
 TARGETS = (
     Target("gru64.onnx", rnnhw.Config(weight_bits=8, activation_bits=8, lanes=32, vector_lanes=2,
                                       board="ulx3s-85f")),
-    Target("gru48.onnx", rnnhw.Config(weight_bits=6, activation_bits=8, board="icebreaker",
-                                      fast_inner_product=False)),
+    Target("gru48.onnx", rnnhw.Config(weight_bits=6, activation_bits=8, board="icebreaker")),
 )
 
 

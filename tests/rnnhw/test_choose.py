@@ -10,7 +10,7 @@ from rnnhw.candidates import Candidate, lane_counts
 from rnnhw.choose import SLICES, choose
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
-from rnnhw.estimate import rams
+from rnnhw.memories import lay_out, rams
 from rnnhw.quantize import quantize
 from rnnhw.schedule import Schedule
 from tests.configurations import Case
@@ -65,7 +65,7 @@ def test_the_bounds_of_a_candidate_hold():
                 found = Candidate(quantized, lanes, slices, fast, False)
                 issued = sum(row.count for row in found.program.ranges)
                 assert found.issued == (issued, issued)
-                assert found.certain_rams == (len(found.program.weights),
+                assert found.weights == (len(found.program.weights),
                                               lanes * (1 + fast) * found.program.weight_bits)
                 assert found.least_cycles <= found.schedule.cycles_per_step
                 assert found.least_latency <= found.schedule.latency_cycles

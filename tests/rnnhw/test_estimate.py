@@ -5,7 +5,7 @@ import pytest
 
 import rnnhw
 from rnnhw.costs import cost
-from rnnhw.estimate import rams
+from rnnhw.memories import lay_out, rams
 from rnnhw.project import resolve
 
 
@@ -130,8 +130,8 @@ def test_memories_hold_the_activation_table(kind, memory):
     project = resolve("tiny")
     config = replace(project.config, activation_kind=kind)
     program = rnnhw.compile(project.model, config).program
-    assert [shape for name, *shape in program.memories if name.startswith("activation")] == (
-        [list(memory)] * program.slices if memory else [])
+    assert [m[1:] for m in program.memories if m.group == "activation"] == (
+        [(*memory, True)] * program.slices if memory else [])
 
 
 def test_boards_say_what_fits(designs):
