@@ -18,17 +18,18 @@ class Run:
     saturated: int
 
 
-def run_core(program, steps, *, words, gap=0.0, stall=0.0, seed=0, timeout=200_000):
+def run_core(program, steps, *, words, gap=0.0, stall=0.0, seed=0, timeout=200_000, **kept):
     """Send ``steps`` of ``(elements, first, last)`` through the core and take ``words`` y words.
 
-    ``gap`` and ``stall`` are the chances of an idle cycle at either end.
+    ``gap`` and ``stall`` are the chances of an idle cycle at either end; ``kept`` says where the
+    core's memories are, as :class:`gateware.core.Core` takes it.
 
     Raises
     ------
     TimeoutError
         If the words have not come after ``timeout`` cycles.
     """
-    core = Core(program)
+    core = Core(program, **kept)
     sim = Simulator(core)
     sim.add_clock(1e-6)
     chance_in, chance_out = random.Random(seed), random.Random(seed + 1)

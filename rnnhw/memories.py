@@ -9,7 +9,8 @@ RAMS = {"ecp5": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 
         "gowin": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))}
 LUT_RAMS = ("ecp5",)       # families whose lookup tables are used as memories
 SHALLOW = 256              # words of an output buffer that lookup tables still hold well
-TABLE_BITS = {"ice40": 1024}   # of a constant table that is cheaper as logic than one block RAM
+# bits that logic holds as cheaply as a block RAM does, of constant memories and of others
+LOGIC_BITS = {("ice40", True): 1024, ("ice40", False): 64}
 CELLS_PER_BIT = {"constant": 0.1, "distributed": 0.1, "logic": 2.0}
 SHARE = 0.25               # of a part's logic cells that memories may take
 
@@ -78,9 +79,9 @@ class Layout:
 def lay_out(program, limits=None):
     """The memories of ``program`` on a part; without its ``limits``, on an ECP5 of any size.
 
-    Constant tables too small for a block RAM are logic. If the rest needs more block RAMs than
-    there are, those groups of memories become logic too that take the fewest logic cells for each
-    block RAM they give back, as long as a quarter of the part's logic holds them.
+    Memories too small for a block RAM are logic. If the rest needs more block RAMs than
+    there are, those groups of memories become logic too that give the missing ones back for the
+    fewest logic cells, as long as a quarter of the part's logic holds them.
     """
     family = limits.family if limits else "ecp5"
     parts = {}
@@ -102,23 +103,28 @@ def lay_out(program, limits=None):
              for name in needs}
     cells = {name: sum(m.depth * m.width for m in parts[name]) * CELLS_PER_BIT[
         "constant" if parts[name][0].constant else kinds[name]] for name in needs}
-    moved = []
-    for name in sorted(needs, key=lambda name: cells[name] / needs[name]):
-        if total <= block_rams:
-            break
-        moved, total = [*moved, name], total - needs[name]
-    for name in sorted(moved, key=cells.get, reverse=True):
-        if total + needs[name] <= block_rams:
-            moved, total = [n for n in moved if n != name], total + needs[name]
-    if total > block_rams or sum(cells[name] for name in moved) > SHARE * limits.luts:
-        return Layout(sum(needs.values()), styles)
-    return Layout(total, styles | {name: kinds[name] for name in moved})
+    spent, moved = _cheapest(needs, cells, total - block_rams)
+    if spent > SHARE * limits.luts:
+        return Layout(total, styles)
+    return Layout(total - sum(needs[name] for name in moved),
+                  styles | {name: kinds[name] for name in moved})
+
+
+def _cheapest(needs, cells, over):
+    """``(cells, names)`` of those that give back at least ``over`` block RAMs for fewest cells."""
+    best = {0: (0.0, ())}
+    for name, count in needs.items():
+        for back, (spent, names) in list(best.items()):
+            more = spent + cells[name], (*names, name)
+            key = min(over, back + count)
+            best[key] = min(best.get(key, more), more)
+    return best.get(over, (float("inf"), ()))
 
 
 def _usual(memory, family, deep):
     """Style of a memory where block RAMs are not short; None leaves it to synthesis."""
-    if memory.constant and family in TABLE_BITS:
-        small = memory.depth * memory.width <= TABLE_BITS[family] * rams([memory], family)
+    if most := LOGIC_BITS.get((family, memory.constant)):
+        small = memory.depth * memory.width <= most * rams([memory], family)
         return "logic" if small else "block"
     if memory.group == "y" and deep and family in LUT_RAMS and memory.depth <= SHALLOW:
         return "distributed"

@@ -5,6 +5,7 @@ import pytest
 
 from gateware.testing import run_core
 from rnnhw import golden
+from rnnhw.memories import cut
 from rnnhw.schedule import Schedule
 from tests.configurations import CASES
 
@@ -44,6 +45,21 @@ def test_core_with_gaps_and_stalls(case, gap, stall):
     expected = ref_words(quantized, x, case.lengths, case.last_step)
     run = run_core(program, steps_of(x, case.lengths), words=len(expected), gap=gap, stall=stall)
     assert [word for word, _ in run.words] == expected
+
+
+@pytest.mark.parametrize("case", [case for case in CASES[::5] if "one_unit" not in case.name],
+                         ids=lambda case: case.name)
+def test_weights_cut_into_short_memories_are_the_same(case):
+    quantized, program = case.design()
+    shapes = ((4, 2), (2, 4))
+    assert len(cut("weights", *program.memories[0][1:3], shapes)) > 1
+    x = case.stimulus(quantized)
+    expected = ref_words(quantized, x, case.lengths, case.last_step)
+    run = run_core(program, steps_of(x, case.lengths), words=len(expected), ram_shapes=shapes,
+                   styles={"weights0": "logic", "ranges": "logic", "x": "logic"})
+    assert [word for word, _ in run.words] == expected
+    assert (run.y_cycles[-1] - run.x_cycles[0] + 1
+            == Schedule(program).cycles_of(case.lengths)[0])
 
 
 def test_state_is_kept_until_a_step_marked_first():

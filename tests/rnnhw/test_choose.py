@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import rnnhw
 from boards import limits
 from rnnhw.candidates import Candidate, lane_counts
 from rnnhw.choose import SLICES, choose
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
 from rnnhw.memories import lay_out, rams
+from rnnhw.project import resolve
 from rnnhw.quantize import quantize
 from rnnhw.schedule import Schedule
 from tests.configurations import Case
@@ -119,6 +121,30 @@ def test_a_memory_of_weights_that_fits_is_taken():
              for count in (208, 60)}
     # 88 lanes read 768 words of 1408 bits, 79 block RAMs; 64 fill 57 without waste
     assert lanes == {208: 88, 60: 64}
+
+
+def test_the_fastest_design_that_fits_a_board_is_taken():
+    project = resolve("spoken-digits-small")
+    board = limits("icebreaker")
+    design = rnnhw.compile(project.model, project.config)
+    found = {}
+    for count in (30, 28, 24):
+        there = replace(board, block_rams=count)
+        program = choose(design.quantized, Config(), there)
+        assert lay_out(program, there).block_rams <= count
+        assert program.array_multipliers <= 8
+        found[count] = program.fast, program.lanes, Schedule(program).cycles_per_step
+    assert found[30] == (True, 6, 754)
+    assert found[30][2] <= found[28][2] <= found[24][2]
+    with pytest.raises(RnnhwError, match=r"^No design of this model fits iCE40UP5K-SG48: the "
+                                         r"nearest, with \d+ lanes and \d+ multipliers in all, "
+                                         r"needs \d+ block RAMs of 12; use fewer weight bits, a "
+                                         r"smaller model or a larger part\.$"):
+        choose(design.quantized, Config(), replace(board, block_rams=12))
+    with pytest.raises(RnnhwError, match=r"^No design of this model fits iCE40UP5K-SG48: the "):
+        choose(design.quantized, Config(deadline_us=1000), replace(board, block_rams=12), 24.0)
+    slow = choose(design.quantized, Config(deadline_us=200), board, 24.0)
+    assert slow.total_multipliers < 8 and lay_out(slow, board).block_rams <= 30
 
 
 @pytest.mark.parametrize("config, board, text", [

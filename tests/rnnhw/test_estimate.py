@@ -5,7 +5,7 @@ import pytest
 
 import rnnhw
 from rnnhw.costs import cost
-from rnnhw.memories import lay_out, rams
+from rnnhw.memories import rams
 from rnnhw.project import resolve
 
 

@@ -1,0 +1,108 @@
+# amaranth: UnusedElaboratable=no
+"""Where memories go, against what Yosys makes of them."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+import rnnhw
+from boards import flow, get, limits
+from boards.bench import Harness
+from rnnhw.build import core_for
+from rnnhw.memories import RAMS, SHALLOW, Memory, cut, lay_out, rams, shape
+from rnnhw.project import resolve
+from rnnhw.tables import varying_bits
+
+
+def part(family, block_rams, luts=5280):
+    return SimpleNamespace(family=family, block_rams=block_rams, luts=luts)
+
+
+def program(*memories, deep=False):
+    return SimpleNamespace(deep=deep, memories=[Memory(*memory) for memory in memories])
+
+
+# block RAMs of 256 x 16: 4, 1, 3 and 2
+SOME = program(("weights", 256, 64, True), ("x0", 16, 10), ("rows", 200, 40, True),
+               ("state0a", 256, 16), ("state1a", 256, 16))
+BLOCK = dict.fromkeys(("weights", "x", "rows", "statea"), "block")
+
+
+def test_a_deep_memory_is_cut_at_the_depth_of_a_block_ram():
+    shapes = RAMS["ice40"]
+    assert cut("w", 600, 48, shapes) == [("w0", 0, 256), ("w1", 256, 256), ("w2", 512, 88)]
+    assert cut("w", 256, 48, shapes) == [("w", 0, 256)]
+    assert cut("w", 600, 48, ()) == [("w", 0, 600)]
+    for depth in (100, 300, 792, 1194, 2500):
+        for width in (7, 36, 72):
+            parts = cut("w", depth, width, shapes)
+            assert sum(count for *_, count in parts) == depth
+            assert all(count <= shape(depth, width, "ice40")[0] for *_, count in parts[1:])
+            assert (sum(rams([("w", count, width)], "ice40") for *_, count in parts)
+                    <= rams([("w", depth, width)], "ice40"))
+
+
+def test_what_fits_stays_in_block_rams():
+    assert lay_out(SOME, part("ice40", 10)).block_rams == 10
+    assert lay_out(SOME, part("ice40", 10)).styles == BLOCK
+    assert lay_out(SOME).styles == {} and lay_out(SOME).block_rams == rams(SOME.memories)
+
+
+@pytest.mark.parametrize("there, moved, left", [
+    (9, {"x": "logic"}, 9),            # 320 cells; the table would take 800 for three block RAMs
+    (8, {"rows": "logic"}, 7),
+    (7, {"rows": "logic"}, 7),
+    (6, {"rows": "logic", "x": "logic"}, 6),
+    (5, {}, 10)])                      # the weights would take more than a quarter of the part
+def test_what_takes_the_fewest_cells_moves_into_logic(there, moved, left):
+    found = lay_out(SOME, part("ice40", there))
+    assert found.block_rams == left
+    assert found.styles == BLOCK | moved
+
+
+def test_what_logic_holds_as_cheaply_is_logic():
+    found = lay_out(program(("ranges", 64, 32, True), ("biases", 65, 48, True), ("x0", 4, 16),
+                            ("y0", 4, 17)), part("ice40", 30))
+    assert found.styles == {"ranges": "logic", "biases": "block", "x": "logic", "y": "logic"}
+    assert found.block_rams == 3
+
+
+def test_a_part_too_small_for_the_logic_moves_nothing():
+    assert lay_out(SOME, part("ice40", 9, luts=1000)).block_rams == 10
+
+
+def test_copies_move_together_and_into_lookup_tables_where_these_are_memories():
+    found = lay_out(SOME, part("ecp5", 2, luts=10_000))
+    assert found.styles == {"x": "distributed", "rows": "logic", "statea": "distributed"}
+    assert lay_out(SOME, part("gowin", 4)).styles == {"rows": "logic", "x": "logic"}
+
+
+def test_a_shallow_output_buffer_of_deep_pipelines_is_in_lookup_tables():
+    for depth, styles in ((SHALLOW, {"y": "distributed"}), (2 * SHALLOW, {})):
+        assert lay_out(program(("y0", depth, 16), deep=True), part("ecp5", 9)).styles == styles
+    assert lay_out(program(("y0", 4, 16), deep=True), part("gowin", 9)).styles == {}
+    assert lay_out(program(("y0", 4, 16)), part("ecp5", 9)).styles == {}
+
+
+def test_bits_that_no_record_changes_are_not_stored():
+    assert varying_bits([{"a": 5, "b": 0}, {"a": 4, "b": 0}, {"a": 13, "b": 0}]) == 2
+    assert varying_bits([{"a": 5}]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, changes", [
+    ("spoken-digits-small", {}), ("spoken-digits-small", {"fast_inner_product": False}),
+    ("tiny", {})])
+def test_ice40_netlists_have_the_block_rams_of_the_estimate(name, changes, tmp_path):
+    from amaranth.back import rtlil
+
+    project = resolve(name)
+    config = replace(project.config, board="icebreaker", **changes)
+    design = rnnhw.compile(project.model, config)
+    there = limits("icebreaker")
+    text = rtlil.convert(Harness(core_for(design.program, there)), name=flow.TOP, emit_src=False)
+    cells, _ = flow.synthesize(flow.relax_collisions(text), "ice40", tmp_path, lambda text: None)
+    need = flow.needed(cells, "ice40")
+    assert need["block_rams"] == design.estimate().block_rams <= there.block_rams
+    flow.check_fit({"block_rams": need["block_rams"]}, get("icebreaker"))
