@@ -7,12 +7,10 @@ from typing import NamedTuple
 RAMS = {"ecp5": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)),
         "ice40": ((2048, 2), (1024, 4), (512, 8), (256, 16)),
         "gowin": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))}
-LUT_RAMS = ("ecp5",)       # families whose lookup tables are used as memories
-SHALLOW = 256              # words of an output buffer that lookup tables still hold well
-# bits that logic holds as cheaply as a block RAM does, of constant memories and of others
-LOGIC_BITS = {("ice40", True): 1024, ("ice40", False): 64}
-CELLS_PER_BIT = {"constant": 0.1, "distributed": 0.1, "logic": 2.0}
-SHARE = 0.25               # of a part's logic cells that memories may take
+LUT_RAMS = ("ecp5", "gowin")   # families whose lookup tables can be memories
+SHALLOW = 256              # words of an output buffer that an ECP5's lookup tables hold well
+BLOCK_CELLS = {"ecp5": 128, "gowin": 128, "ice40": 64}   # logic cells worth a block RAM
+SHARE = 0.25               # of a part's logic cells that memories may take for want of block RAMs
 
 
 class Memory(NamedTuple):
@@ -27,6 +25,23 @@ class Memory(NamedTuple):
     def group(self):
         """Name shared by its copies, of every slice or bank."""
         return "".join(c for c in self.name if not c.isdigit())
+
+    def cells(self, family):
+        """Logic cells that it takes instead of block RAM, by Yosys' price list.
+
+        A cell holds 16 constant bits, or one bit in a register; four hold 16 words of 4 bits where
+        lookup tables can be memories, and half a cell a bit joins each further 16 words.
+        """
+        if self.constant:
+            return self.depth * self.width / 16
+        if family not in LUT_RAMS:
+            return self.depth * self.width
+        rows = -(-self.depth // 16)
+        return rows * -(-self.width // 4) * 4 + (rows - 1) * self.width / 2
+
+    def in_logic(self, family):
+        """Style of the memory where it is no block RAM."""
+        return "logic" if self.constant or family not in LUT_RAMS else "distributed"
 
 
 def shape(depth, width, family):
@@ -79,9 +94,9 @@ class Layout:
 def lay_out(program, limits=None):
     """The memories of ``program`` on a part; without its ``limits``, on an ECP5 of any size.
 
-    Memories too small for a block RAM are logic. If the rest needs more block RAMs than
-    there are, those groups of memories become logic too that give the missing ones back for the
-    fewest logic cells, as long as a quarter of the part's logic holds them.
+    Memories for which logic is cheaper than block RAM are logic. If the rest needs more block RAMs
+    than there are, those groups of memories become logic too that give the missing ones back for
+    the fewest logic cells, as long as a quarter of the part's logic holds them.
     """
     family = limits.family if limits else "ecp5"
     parts = {}
@@ -99,15 +114,12 @@ def lay_out(program, limits=None):
     block_rams = limits.block_rams if limits else total
     if total <= block_rams:
         return Layout(total, styles)
-    kinds = {name: "logic" if parts[name][0].constant or family not in LUT_RAMS else "distributed"
-             for name in needs}
-    cells = {name: sum(m.depth * m.width for m in parts[name]) * CELLS_PER_BIT[
-        "constant" if parts[name][0].constant else kinds[name]] for name in needs}
+    cells = {name: sum(memory.cells(family) for memory in parts[name]) for name in needs}
     spent, moved = _cheapest(needs, cells, total - block_rams)
     if spent > SHARE * limits.luts:
         return Layout(total, styles)
     return Layout(total - sum(needs[name] for name in moved),
-                  styles | {name: kinds[name] for name in moved})
+                  styles | {n: parts[n][0].in_logic(family) for n in moved})
 
 
 def _cheapest(needs, cells, over):
@@ -123,9 +135,8 @@ def _cheapest(needs, cells, over):
 
 def _usual(memory, family, deep):
     """Style of a memory where block RAMs are not short; None leaves it to synthesis."""
-    if most := LOGIC_BITS.get((family, memory.constant)):
-        small = memory.depth * memory.width <= most * rams([memory], family)
-        return "logic" if small else "block"
-    if memory.group == "y" and deep and family in LUT_RAMS and memory.depth <= SHALLOW:
+    if memory.cells(family) <= BLOCK_CELLS[family] * rams([memory], family):
+        return memory.in_logic(family)
+    if memory.group == "y" and deep and family == "ecp5" and memory.depth <= SHALLOW:
         return "distributed"
-    return None
+    return "block" if family == "ice40" else None

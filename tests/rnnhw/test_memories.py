@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 import rnnhw
-from boards import flow, get, limits
+from boards import flow, limits
 from boards.bench import Harness
 from rnnhw.build import core_for
-from rnnhw.memories import RAMS, SHALLOW, Memory, cut, lay_out, rams, shape
+from rnnhw.memories import RAMS, SHALLOW, Layout, Memory, cut, lay_out, rams, shape
 from rnnhw.project import resolve
 from rnnhw.tables import varying_bits
 
@@ -46,15 +46,16 @@ def test_a_deep_memory_is_cut_at_the_depth_of_a_block_ram():
 def test_what_fits_stays_in_block_rams():
     assert lay_out(SOME, part("ice40", 10)).block_rams == 10
     assert lay_out(SOME, part("ice40", 10)).styles == BLOCK
-    assert lay_out(SOME).styles == {} and lay_out(SOME).block_rams == rams(SOME.memories)
+    assert lay_out(SOME) == Layout(6, {"x": "distributed"})
 
 
 @pytest.mark.parametrize("there, moved, left", [
-    (9, {"x": "logic"}, 9),            # 320 cells; the table would take 800 for three block RAMs
+    (9, {"x": "logic"}, 9),            # 160 cells; the table would take 500 for three block RAMs
     (8, {"rows": "logic"}, 7),
     (7, {"rows": "logic"}, 7),
     (6, {"rows": "logic", "x": "logic"}, 6),
-    (5, {}, 10)])                      # the weights would take more than a quarter of the part
+    (5, {"weights": "logic", "x": "logic"}, 5),
+    (4, {}, 10)])                      # it would be more than a quarter of the part
 def test_what_takes_the_fewest_cells_moves_into_logic(there, moved, left):
     found = lay_out(SOME, part("ice40", there))
     assert found.block_rams == left
@@ -69,20 +70,35 @@ def test_what_logic_holds_as_cheaply_is_logic():
 
 
 def test_a_part_too_small_for_the_logic_moves_nothing():
-    assert lay_out(SOME, part("ice40", 9, luts=1000)).block_rams == 10
+    assert lay_out(SOME, part("ice40", 9, luts=600)).block_rams == 10
+
+
+@pytest.mark.parametrize("family", ["ecp5", "gowin"])
+@pytest.mark.parametrize("depth, width, constant, style", [
+    (80, 16, False, "distributed"), (96, 16, False, None), (128, 8, False, "distributed"),
+    (200, 8, False, None), (64, 32, True, "logic"), (64, 33, True, None),
+    (110, 37, True, "logic"), (114, 37, True, None)])
+def test_lookup_tables_hold_what_yosys_puts_there(family, depth, width, constant, style):
+    assert lay_out(program(("m", depth, width, constant)), part(family, 99)).styles == (
+        {"m": style} if style else {})
 
 
 def test_copies_move_together_and_into_lookup_tables_where_these_are_memories():
-    found = lay_out(SOME, part("ecp5", 2, luts=10_000))
-    assert found.styles == {"x": "distributed", "rows": "logic", "statea": "distributed"}
-    assert lay_out(SOME, part("gowin", 4)).styles == {"rows": "logic", "x": "logic"}
+    large = program(("weights", 512, 72, True), ("rows", 200, 40, True), ("statea", 256, 16),
+                    ("state1a", 256, 16))
+    for family in ("ecp5", "gowin"):
+        assert lay_out(large, part(family, 6)).styles == {}
+        assert lay_out(large, part(family, 4)).styles == {"rows": "logic"}
+        assert lay_out(large, part(family, 2)) == Layout(
+            2, {"rows": "logic", "statea": "distributed"})
+        assert lay_out(large, part(family, 1)) == Layout(6)
 
 
 def test_a_shallow_output_buffer_of_deep_pipelines_is_in_lookup_tables():
     for depth, styles in ((SHALLOW, {"y": "distributed"}), (2 * SHALLOW, {})):
         assert lay_out(program(("y0", depth, 16), deep=True), part("ecp5", 9)).styles == styles
-    assert lay_out(program(("y0", 4, 16), deep=True), part("gowin", 9)).styles == {}
-    assert lay_out(program(("y0", 4, 16)), part("ecp5", 9)).styles == {}
+        assert lay_out(program(("y0", depth, 16), deep=True), part("gowin", 9)).styles == {}
+        assert lay_out(program(("y0", depth, 16)), part("ecp5", 9)).styles == {}
 
 
 def test_bits_that_no_record_changes_are_not_stored():
@@ -91,18 +107,19 @@ def test_bits_that_no_record_changes_are_not_stored():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, changes", [
-    ("spoken-digits-small", {}), ("spoken-digits-small", {"fast_inner_product": False}),
-    ("tiny", {})])
-def test_ice40_netlists_have_the_block_rams_of_the_estimate(name, changes, tmp_path):
+@pytest.mark.parametrize("name, board, changes", [
+    ("spoken-digits-small", "icebreaker", {}),
+    ("spoken-digits-small", "icebreaker", {"fast_inner_product": False}),
+    ("tiny", "icebreaker", {}), ("spoken-digits", "tangnano9k", {}),
+    ("spoken-digits", "ulx3s-85f", {})])
+def test_netlists_have_the_block_rams_that_were_counted(name, board, changes, tmp_path):
     from amaranth.back import rtlil
 
     project = resolve(name)
-    config = replace(project.config, board="icebreaker", **changes)
-    design = rnnhw.compile(project.model, config)
-    there = limits("icebreaker")
+    design = rnnhw.compile(project.model, replace(project.config, board=board, **changes))
+    there = limits(board)
     text = rtlil.convert(Harness(core_for(design.program, there)), name=flow.TOP, emit_src=False)
-    cells, _ = flow.synthesize(flow.relax_collisions(text), "ice40", tmp_path, lambda text: None)
-    need = flow.needed(cells, "ice40")
-    assert need["block_rams"] == design.estimate().block_rams <= there.block_rams
-    flow.check_fit({"block_rams": need["block_rams"]}, get("icebreaker"))
+    cells, _ = flow.synthesize(flow.relax_collisions(text), there.family, tmp_path,
+                               lambda text: None)
+    need = flow.needed(cells, there.family)["block_rams"]
+    assert need == design.estimate().block_rams <= there.block_rams
