@@ -8,7 +8,6 @@ RAMS = {"ecp5": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 
         "ice40": ((2048, 2), (1024, 4), (512, 8), (256, 16)),
         "gowin": ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))}
 LUT_RAMS = ("ecp5", "gowin")   # families whose lookup tables can be memories
-SHALLOW = 256              # words of an output buffer that an ECP5's lookup tables hold well
 BLOCK_CELLS = {"ecp5": 128, "gowin": 128, "ice40": 64}   # logic cells worth a block RAM
 SHARE = 0.25               # of a part's logic cells that memories may take for want of block RAMs
 
@@ -135,8 +134,8 @@ def _cheapest(needs, cells, over):
 
 def _usual(memory, family, deep):
     """Style of a memory where block RAMs are not short; None leaves it to synthesis."""
+    if memory.group == "y" and deep:
+        return "block"         # whose own register the deep output buffer counts on
     if memory.cells(family) <= BLOCK_CELLS[family] * rams([memory], family):
         return memory.in_logic(family)
-    if memory.group == "y" and deep and family == "ecp5" and memory.depth <= SHALLOW:
-        return "distributed"
     return "block" if family == "ice40" else None

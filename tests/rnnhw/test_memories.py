@@ -10,7 +10,7 @@ import rnnhw
 from boards import flow, limits
 from boards.bench import Harness
 from rnnhw.build import core_for
-from rnnhw.memories import RAMS, SHALLOW, Layout, Memory, cut, lay_out, rams, shape
+from rnnhw.memories import RAMS, Layout, Memory, cut, lay_out, rams, shape
 from rnnhw.project import resolve
 from rnnhw.tables import varying_bits
 
