@@ -125,8 +125,10 @@ def _read(name):
 
 
 def _modules(text):
-    """What stands before the first module, and each module's text by name."""
-    found = {m[1]: m[0] + "\n" for m in re.finditer(r"^module\s+(\w+)\b.*?^endmodule", text,
-                                                    re.M | re.S)}
+    """What stands before the first module, and each module's text by name; no black boxes."""
+    found = {m["name"]: m["text"] + "\n" for m in re.finditer(
+        r"^(?P<attributes>\(\*[^\n]*\*\)\s*)?"
+        r"(?P<text>module\s+(?P<name>\w+)\b.*?^[ \t]*endmodule)\b", text, re.M | re.S)
+        if "blackbox" not in (m["attributes"] or "")}
     head = re.split(r"^(?:\(\*.*\*\)\s*)?module\b", text, maxsplit=1, flags=re.M)[0]
     return head, found
