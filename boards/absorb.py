@@ -64,6 +64,12 @@ def _gowin_ram(cell):
                  {f"CE{b}": ONE, f"RESET{b}": ZERO}, ("OCE",))]
 
 
+def _gowin_shared_ram(cell):
+    return [Port(tuple((f"DO{p}", i) for i in range(len(cell["connections"][f"DO{p}"]))),
+                 f"CLK{p}", ZERO, {f"READ_MODE{k}": ONE}, {f"OCE{p}": ONE},
+                 {f"CE{p}": ONE, f"RESET{p}": ZERO}, (f"OCE{p}",)) for k, p in enumerate("AB")]
+
+
 def _gowin_multiplier(cell):
     control = {"CE": ONE, "RESET": ZERO}
 
@@ -97,7 +103,8 @@ FAMILIES = {
         enabled=("TRELLIS_FF", {"CEMUX": "CE"}, "CE")),
     "gowin": Primitives(
         register=("DFF", "D", {}, {}),
-        rams=dict.fromkeys(("SDPB", "SDPX9B", "SP", "SPX9"), _gowin_ram),
+        rams=dict.fromkeys(("SDPB", "SDPX9B", "SP", "SPX9"), _gowin_ram)
+        | dict.fromkeys(("DPB", "DPX9B"), _gowin_shared_ram),
         multipliers=dict.fromkeys(("MULT9X9", "MULT18X18"), _gowin_multiplier),
         enabled=("DFFE", {}, "CE")),
 }

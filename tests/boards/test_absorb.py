@@ -140,3 +140,25 @@ def test_registers_around_a_gowin_multiplier_are_taken_in(tied):
     assert found["connections"]["DOUT"] == list(range(1300, 1336))
     assert [found["connections"][pin] for pin in ("CLK", "CE", "RESET")] == [[CLOCK], ["1"], ["0"]]
     assert found["parameters"] == dict.fromkeys(("AREG", "BREG", "OUT_REG"), "1")
+
+
+@pytest.mark.parametrize("port, pin, value, taken", [
+    ("A", None, None, 1), ("B", None, None, 1), ("B", "CEB", 7, 0), ("A", "RESETA", 7, 0),
+    ("B", "CEA", 7, 1)])
+def test_registers_behind_a_port_of_a_shared_gowin_ram_are_taken_in(port, pin, value, taken):
+    inputs = {"CLKA": CLOCK, "CLKB": CLOCK, "OCEA": "1", "OCEB": "1", "CEA": "1", "CEB": "1",
+              "RESETA": "0", "RESETB": "0"}
+    if pin:
+        inputs[pin] = value
+    ram = cell("DPX9B", inputs, dict.fromkeys(("DOA", "DOB")))
+    ram["connections"] |= {"DOA": list(range(100, 118)), "DOB": list(range(200, 218))}
+    base = {"A": 100, "B": 200}[port]
+    cells = {"ram": ram} | {f"out{i}": cell("DFF", {"CLK": CLOCK, "D": base + i}, {"Q": 300 + i})
+                            for i in range(18)}
+    module = {"cells": cells,
+              "ports": {"out": {"direction": "output", "bits": list(range(300, 318))}}}
+    assert absorb(module, "gowin")["ram_outputs"] == taken
+    assert len(cells) == 1 + 18 * (not taken)
+    assert ram["parameters"] == ({f"READ_MODE{'AB'.index(port)}": "1"} if taken else {})
+    assert ram["connections"][f"DO{port}"] == list(range(300, 318) if taken else
+                                                   range(base, base + 18))
