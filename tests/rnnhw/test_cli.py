@@ -293,7 +293,7 @@ def test_simulating_the_netlist(small, capsys):
 
 
 @pytest.mark.parametrize("argv, sentence", [
-    (["--gate-level", "xilinx"], "The family 'xilinx' is unknown; known are ecp5, ice40"),
+    (["--gate-level", "xilinx"], "The family 'xilinx' is unknown; known are ecp5, ice40, gowin"),
     (["--gate-level", "ecp5", "--verilog", "small.toml"],
      "--gate-level ecp5 synthesizes the core itself; --verilog does not go with it.")])
 def test_gate_level_refusals(small, capsys, argv, sentence):

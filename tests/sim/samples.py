@@ -25,15 +25,20 @@ class Samples(wiring.Component):
     Parameters
     ----------
     memories : dict of name -> (depth, width, kind, registers); kind is "rom", "ram", "held" (a
-        read enable) or "bytes" (written in parts of 9 bits)
+        read enable), "bytes" (written in parts of 9 bits), "one" (an address for both) or "two"
+        (two such)
     products : dict of name -> (shape, shape, registers in front, registers behind)
+    sums : dict of name -> (shape, shape, shape); the product of two plus a third, and registers
+        of all
     """
 
-    def __init__(self, memories, products, logic=True, collide=False):
-        self.memories, self.products, self.logic = memories, products, logic
-        self.collide = collide
+    def __init__(self, memories, products, sums=None, logic=True, collide=False):
+        self.memories, self.products, self.sums = memories, products, sums or {}
+        self.logic, self.collide = logic, collide
         self.widths = {name: width for name, (_, width, _, _) in memories.items()}
         self.widths |= {name: a.width + b.width for name, (a, b, _, _) in products.items()}
+        self.widths |= {name: max(a.width + b.width, c.width) + 1
+                        for name, (a, b, c) in self.sums.items()}
         self.widths |= {"logic": 40} if logic else {}
         super().__init__({"stimulus": In(STIMULUS), "found": Out(sum(self.widths.values()))})
 
@@ -41,6 +46,7 @@ class Samples(wiring.Component):
         m = Module()
         found = [self._memory(m, name, *of) for name, of in self.memories.items()]
         found += [self._product(m, *of) for of in self.products.values()]
+        found += [self._sum(m, *of) for of in self.sums.values()]
         found += [self._logic(m)] if self.logic else []
         m.d.comb += self.found.eq(Cat(found))
         return m
@@ -54,6 +60,8 @@ class Samples(wiring.Component):
         m.d.comb += read.addr.eq(address)
         if kind == "held":
             m.d.comb += read.en.eq(self.stimulus[14])
+        if kind in ("one", "two"):
+            return self._late(m, self._shared(m, words, read, kind), registers)
         if kind != "rom":
             write = words.write_port(granularity=9 if kind == "bytes" else None)
             to = self.stimulus[15:29]
@@ -62,10 +70,32 @@ class Samples(wiring.Component):
                          write.en.eq(Mux(apart, self.stimulus[65:69], 0))]
         return self._late(m, read.data, registers)
 
+    def _shared(self, m, words, first, kind):
+        """Words read through ports whose address also writes, when they do not write."""
+        ports = [(first, words.write_port())]
+        if kind == "two":
+            ports.append((words.read_port(), words.write_port()))
+        taken = 0
+        for k, (read, write) in enumerate(ports):
+            address = self.stimulus[15 * k:15 * k + 14]
+            apart = k == 0 or address[:len(read.addr)] != self.stimulus[:len(read.addr)]
+            m.d.comb += [read.addr.eq(address), write.addr.eq(address),
+                         write.data.eq(self.stimulus[29 + k:65]),
+                         write.en.eq(self.stimulus[65 + k] & apart), read.en.eq(~write.en)]
+            taken ^= read.data
+        return taken
+
     def _product(self, m, a, b, before, behind):
         left, right = Signal(a), Signal(b)
         m.d.comb += [left.eq(self.stimulus[:18]), right.eq(self.stimulus[18:36])]
         return self._late(m, self._late(m, left, before) * self._late(m, right, before), behind)
+
+    def _sum(self, m, a, b, c):
+        left, right, addend = Signal(a), Signal(b), Signal(c)
+        m.d.comb += [left.eq(self.stimulus[:18]), right.eq(self.stimulus[18:36]),
+                     addend.eq(self.stimulus[36:72])]
+        product = self._late(m, self._late(m, left, 1) * self._late(m, right, 1), 1)
+        return self._late(m, product + self._late(m, addend, 1), 1)
 
     def _logic(self, m):
         """A counter with enable and reset, a register that starts at 1, sums and a wide choice."""
@@ -144,8 +174,9 @@ def compare(samples, family, folder, simulator, cycles, seed=1, edit=None):
     text, cells, absorbed = to_netlist(samples, family, name="gates")
     text = edit(text) if edit else text
     (folder / "gates.v").write_text(text)
-    (folder / "rtl.v").write_text(to_rtl(Samples(samples.memories, samples.products, samples.logic,
-                                                 samples.collide), name="rtl"))
+    again = Samples(samples.memories, samples.products, samples.sums, samples.logic,
+                    samples.collide)
+    (folder / "rtl.v").write_text(to_rtl(again, name="rtl"))
     (folder / "bench.v").write_text(TESTBENCH.format(
         stimulus=STIMULUS, found=len(samples.found), seed=seed, warm_up=WARM_UP,
         cycles=cycles) + CLOCK)
@@ -169,5 +200,5 @@ def compare(samples, family, folder, simulator, cycles, seed=1, edit=None):
         if line.startswith("differ "):
             _, _, rtl, gates = line.split()
             wrong |= {name for name, a, b in zip(names, rtl[::-1], gates[::-1]) if a != b}
-    assert ("0 differ" in done.stdout) == (not wrong)
+    assert (", 0 differ" in done.stdout) == (not wrong)
     return sorted(wrong), cells, absorbed, text

@@ -1,5 +1,7 @@
 """The synthesized netlist under cocotb against the golden model, in every bit and every cycle."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -31,16 +33,18 @@ def check(case, family, folder, simulator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family, name", [("ecp5", "fast_three_slices"), ("ice40", "lstm_ragged")])
+@pytest.mark.parametrize("family, name", [("ecp5", "fast_three_slices"), ("ice40", "lstm_ragged"),
+                                          ("gowin", "fast_three_slices")])
 def test_netlist_in_verilator(family, name, tmp_path):
     check(next(case for case in CASES if case.name == name), family, tmp_path, "verilator")
 
 
 @pytest.mark.slow
 @needs_icarus
-@pytest.mark.parametrize("name", ["lstm_ragged", "gru_before", "fast_three_slices",
-                                  "fast_classifier"])
-@pytest.mark.parametrize("family", ["ecp5", "ice40"])
+@pytest.mark.parametrize("family, name", [
+    *((family, name) for family in ("ecp5", "ice40")
+      for name in ("lstm_ragged", "gru_before", "fast_three_slices", "fast_classifier")),
+    ("gowin", "lstm_ragged"), ("gowin", "fast_classifier")])
 def test_netlist_in_icarus(family, name, tmp_path):
     check(next(case for case in CASES if case.name == name), family, tmp_path, "icarus")
 
@@ -57,13 +61,31 @@ def test_ecp5_netlist_with_registers_in_its_primitives(kind, tmp_path):
 
 @pytest.mark.slow
 @needs_icarus
-def test_a_fault_in_the_netlist_is_found(tmp_path):
+def test_gowin_netlist_with_registers_in_its_primitives(tmp_path):
+    text = check(LARGE["fast"], "gowin", tmp_path, "icarus")
+    assert len(re.findall(r"\.READ_MODE[01]?\(1'h1\)", text)) >= 8
+    assert text.count(".AREG(1'h1)") == LARGE["fast"].lanes + 1
+    assert text.count(".OUT_REG(1'h1)") == LARGE["fast"].lanes + 1 + 2
+
+
+@pytest.mark.slow
+@needs_icarus
+def test_vector_lanes_with_sums_of_33_bits(tmp_path):
+    check(Case("sums", 3, (("lstm", 4),), 4, 1), "ice40", tmp_path, "icarus")
+
+
+@pytest.mark.slow
+@needs_icarus
+@pytest.mark.parametrize("family, on, off", [
+    ("ecp5", '.REG_INPUTB_CLK("CLK0")', '.REG_INPUTB_CLK("NONE")'),
+    ("gowin", ".READ_MODE(1'h1)", ".READ_MODE(1'h0)")])
+def test_a_fault_in_the_netlist_is_found(family, on, off, tmp_path):
     case = LARGE["plain"]
     quantized, program = case.design()
-    path = netlist(program, "ecp5", tmp_path)
+    path = netlist(program, family, tmp_path)
     text = path.read_text()
-    assert '.REG_INPUTB_CLK("CLK0")' in text
-    path.write_text(text.replace('.REG_INPUTB_CLK("CLK0")', '.REG_INPUTB_CLK("NONE")', 1))
+    assert on in text
+    path.write_text(text.replace(on, off, 1))
     result = simulate(quantized, program, case.stimulus(quantized)[1, :1], simulator="icarus",
                       verilog=path)
     assert not result.bit_exact
@@ -72,6 +94,7 @@ def test_a_fault_in_the_netlist_is_found(tmp_path):
 
 def test_unknown_family(tmp_path):
     _, program = CASES[0].design()
-    with pytest.raises(RnnhwError, match=r"^The family 'xilinx' is unknown; known are ecp5, ice40"):
+    with pytest.raises(RnnhwError, match=r"^The family 'xilinx' is unknown; known are "
+                                         r"ecp5, ice40, gowin"):
         netlist(program, "xilinx", tmp_path / "netlist")
     assert not (tmp_path / "netlist").exists()

@@ -11,7 +11,7 @@ from tests.simulators import needs_icarus
 
 from .samples import Samples, compare
 
-SHAPES = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512}     # width -> depth of a DP16KD
+SHAPES = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024, 36: 512}    # width -> depth of a block RAM
 PRODUCTS = {
     "both_signed": (signed(18), signed(18), 0, 0),
     "unsigned": (unsigned(18), unsigned(17), 1, 1),
@@ -19,6 +19,21 @@ PRODUCTS = {
     "around": (signed(8), signed(9), 1, 1),
     "in_front": (signed(18), signed(11), 1, 0),
     "two_behind": (signed(17), signed(17), 1, 2),
+}
+SUMS = {
+    "wide": (signed(16), signed(16), signed(30)),
+    "narrow": (signed(16), signed(15), signed(31)),
+    "widest": (signed(18), signed(18), signed(36)),
+}
+CELLS = {
+    "ecp5": {"rams": ("DP16KD",), "multipliers": ("MULT18X18D",), "plain": ("TRELLIS_FF",),
+             "widths": ("DATA_WIDTH_A", "DATA_WIDTH_B"),
+             "logic": {"LUT4", "PFUMX", "L6MUX21", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4"}},
+    "gowin": {"rams": ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B"),
+              "multipliers": ("MULT18X18", "MULT9X9"), "plain": ("DFF",),
+              "widths": ("BIT_WIDTH_0", "BIT_WIDTH_1"),
+              "logic": {"LUT4", "MUX2_LUT5", "MUX2_LUT6", "MUX2_LUT7", "ALU", "DFFRE", "DFFSE",
+                        "RAM16SDP4"}},
 }
 SIMULATORS = [pytest.param("icarus", marks=needs_icarus), "verilator"]
 
@@ -35,39 +50,68 @@ def modes(text, *parameters):
     return sorted(zip(*found))
 
 
+def count(cells, family, kind):
+    return sum(cells[name] for name in CELLS[family][kind])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_ecp5_memories_of_every_width(simulator, tmp_path):
-    wrong, cells, absorbed, text = compare(Samples(memories("ram", SHAPES), {}, logic=False),
-                                           "ecp5", tmp_path, simulator, cycles=2000)
+@pytest.mark.parametrize("family", CELLS)
+def test_memories_of_every_width(family, simulator, tmp_path):
+    widths = SHAPES if simulator == "icarus" else (2, 9, 36)
+    wrong, cells, absorbed, text = compare(Samples(memories("ram", widths), {}, logic=False),
+                                           family, tmp_path, simulator, cycles=1000)
     assert wrong == []
-    assert cells["DP16KD"] == 12 and cells["TRELLIS_FF"] == 0
-    assert absorbed == {"multiplier_outputs": 0, "multiplier_inputs": 0, "ram_outputs": 6}
-    assert modes(text, "DATA_WIDTH_A", "DATA_WIDTH_B") == sorted(
-        (str(width), str(width)) for width in SHAPES for _ in range(2))
+    assert count(cells, family, "rams") == 2 * len(widths)
+    assert count(cells, family, "plain") == 0
+    assert absorbed == {"multiplier_outputs": 0, "multiplier_inputs": 0,
+                        "ram_outputs": len(widths)}
+    assert modes(text, *CELLS[family]["widths"]) == sorted(
+        (str(width), str(width)) for width in widths for _ in range(2))
 
 
 @pytest.mark.slow
 @needs_icarus
-@pytest.mark.parametrize("kind, held", [("rom", 0), ("bytes", 0), ("held", 63)])
-def test_ecp5_memories_of_every_kind(kind, held, tmp_path):
+@pytest.mark.parametrize("family, kind, widths, held", [
+    ("ecp5", "rom", (9, 18, 36), 0), ("ecp5", "bytes", (9, 18, 36), 0),
+    ("ecp5", "held", (9, 18, 36), 63), ("ecp5", "two", (9, 18), 0),
+    ("gowin", "rom", (4, 9, 18, 36), 0), ("gowin", "bytes", (9, 18, 36), 0),
+    ("gowin", "held", (9, 18, 36), 63), ("gowin", "one", (2, 18, 36), 0),
+    ("gowin", "two", (1, 9, 18), 0)])
+def test_memories_of_every_kind(family, kind, widths, held, tmp_path):
     """Those with a read enable keep their registers, which the RAM's enable would hold too."""
-    wrong, cells, absorbed, _ = compare(Samples(memories(kind, (9, 18, 36)), {}, logic=False),
-                                        "ecp5", tmp_path, "icarus", cycles=2000)
+    registers = (0,) if kind == "two" else (0, 1)
+    wrong, cells, absorbed, _ = compare(
+        Samples(memories(kind, widths, registers), {}, logic=False), family, tmp_path, "icarus",
+        cycles=1000)
     assert wrong == []
-    assert (cells["DP16KD"], cells["TRELLIS_FF"]) == (6, held)
-    assert absorbed["ram_outputs"] == (0 if held else 3)
+    assert count(cells, family, "rams") == len(widths) * len(registers)
+    assert count(cells, family, "plain") == held
+    assert absorbed["ram_outputs"] == (0 if held or kind == "two" else len(widths))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_ecp5_products_and_logic(simulator, tmp_path):
-    wrong, cells, absorbed, _ = compare(Samples({}, PRODUCTS), "ecp5", tmp_path, simulator,
+@pytest.mark.parametrize("family", CELLS)
+def test_products_and_logic(family, simulator, tmp_path):
+    wrong, cells, absorbed, _ = compare(Samples({}, PRODUCTS), family, tmp_path, simulator,
                                         cycles=1000)
     assert wrong == []
-    assert cells["MULT18X18D"] == len(PRODUCTS)
+    assert count(cells, family, "multipliers") == len(PRODUCTS)
     assert absorbed == {"multiplier_outputs": 4, "multiplier_inputs": 4, "ram_outputs": 0}
-    assert {"LUT4", "PFUMX", "L6MUX21", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4"} <= set(cells)
+    assert CELLS[family]["logic"] <= set(cells)
+
+
+@pytest.mark.slow
+@needs_icarus
+@pytest.mark.parametrize("family, kind, number", [
+    ("ecp5", "MULT18X18D", 3), ("ice40", "SB_MAC16", 5), ("gowin", "MULT18X18", 3)])
+def test_sums_of_products(family, kind, number, tmp_path):
+    """Of 33, 32 and 37 bits, where a multiplier of iCE40 has an adder of 32."""
+    wrong, cells, _, _ = compare(Samples({}, {}, SUMS, logic=False), family, tmp_path, "icarus",
+                                 cycles=1000)
+    assert wrong == []
+    assert cells[kind] == number
 
 
 @pytest.mark.slow
@@ -81,26 +125,34 @@ def test_ice40_memories_products_and_logic(tmp_path):
 
 
 @needs_icarus
-def test_a_word_read_while_written_comes_out_wrong(tmp_path):
-    wrong, _, _, _ = compare(Samples(memories("ram", (36,)), {}, logic=False, collide=True),
-                             "ecp5", tmp_path, "icarus", cycles=2000)
-    assert wrong == ["ram36_0", "ram36_1"]
+@pytest.mark.parametrize("family, width, cycles", [
+    ("ecp5", 36, 2000), ("gowin", 36, 2000), ("gowin", 18, 20000)])
+def test_a_word_read_while_written_comes_out_wrong(family, width, cycles, tmp_path):
+    wrong, _, _, _ = compare(Samples(memories("ram", (width,)), {}, logic=False, collide=True),
+                             family, tmp_path, "icarus", cycles=cycles)
+    assert wrong == [f"ram{width}_0", f"ram{width}_1"]
 
 
 @needs_icarus
-@pytest.mark.parametrize("edit, faulty", [
-    (lambda text: re.sub(r"(\.INITVAL_07\(320'h[0-9a-f]*?)[0-9a-f]{4}(\))", r"\g<1>5a5a\2", text),
-     ["rom18_1"]),
-    (lambda text: text.replace('REG_OUTPUT_CLK("CLK0")', 'REG_OUTPUT_CLK("NONE")'), ["around"]),
-    (lambda text: text.replace('REGMODE_A("OUTREG")', 'REGMODE_A("NOREG")'), ["rom18_1"])],
-    ids=["contents", "multiplier register", "memory register"])
-def test_a_fault_in_the_netlist_is_found(edit, faulty, tmp_path):
+@pytest.mark.parametrize("family, pattern, to, faulty", [
+    ("ecp5", r"(\.INITVAL_07\(320'h[0-9a-f]*?)[0-9a-f]{4}(\))", r"\g<1>5a5a\2", "rom18_1"),
+    ("ecp5", r'REG_OUTPUT_CLK\("CLK0"\)', 'REG_OUTPUT_CLK("NONE")', "around"),
+    ("ecp5", r'REGMODE_A\("OUTREG"\)', 'REGMODE_A("NOREG")', "rom18_1"),
+    ("gowin", r"(\.INIT_RAM_07\(288'h[0-9a-f]*?)[0-9a-f]{4}(\))", r"\g<1>5a5a\2", "rom18_1"),
+    ("gowin", r"\.OUT_REG\(1'h1\)", ".OUT_REG(1'h0)", "around"),
+    ("gowin", r"\.BREG\(1'h1\)", ".BREG(1'h0)", "around"),
+    ("gowin", r"\.BSIGN\(\S+\)", ".BSIGN(1'h0)", "around"),
+    ("gowin", r"\.READ_MODE\(1'h1\)", ".READ_MODE(1'h0)", "rom18_1")])
+def test_a_fault_in_the_netlist_is_found(family, pattern, to, faulty, tmp_path):
     samples = Samples(memories("rom", (18,), (1,)), {"around": PRODUCTS["around"]}, logic=False)
-    wrong, _, _, text = compare(samples, "ecp5", tmp_path, "icarus", cycles=2000, edit=edit)
-    assert wrong == faulty
+    wrong, _, _, text = compare(samples, family, tmp_path, "icarus", cycles=2000,
+                                edit=lambda text: re.sub(pattern, to, text))
+    assert wrong == [faulty]
 
 
-def test_a_cell_without_a_model():
-    with pytest.raises(RnnhwError, match=r"^The cell EHXPLLL of ecp5 has no model; the netlist "
+@pytest.mark.parametrize("cell, family", [("EHXPLLL", "ecp5"), ("rPLL", "gowin")])
+def test_a_cell_without_a_model(cell, family):
+    """A black box in a library of models is none."""
+    with pytest.raises(RnnhwError, match=f"^The cell {cell} of {family} has no model; the netlist "
                                          r"cannot be simulated\.$"):
-        with_models("module m; endmodule\n", ["EHXPLLL", "LUT4"], "ecp5")
+        with_models("module m; endmodule\n", [cell, "LUT4"], family)
