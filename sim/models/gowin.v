@@ -47,8 +47,12 @@ module gowin_ram(input [1:0] CLK, CE, OCE, WRE, RESET, input [27:0] AD, input [7
     parameter [2048*UNIT-1:0] CONTENTS = 0;
 
     reg [UNIT-1:0] bytes [0:2047];
-    integer i;
-    initial for (i = 0; i < 2048; i = i + 1) bytes[i] = CONTENTS[UNIT*i +: UNIT];
+    reg [32*UNIT-1:0] line;
+    integer i, j;
+    initial for (i = 0; i < 64; i = i + 1) begin
+        line = CONTENTS[32*UNIT*i +: 32*UNIT];
+        for (j = 0; j < 32; j = j + 1) bytes[32*i + j] = line[UNIT*j +: UNIT];
+    end
 
     // The bits that each port is writing: mask of a byte, enables of the bytes from base on.
     wire [2*UNIT-1:0] masks;
@@ -117,7 +121,8 @@ module SP(input CLK, CE, OCE, WRE, RESET, input [2:0] BLKSEL, input [13:0] AD,
     parameter BLK_SEL = 3'b000;
     parameter RESET_MODE = "SYNC";
     `GOWIN_CONTENTS(8)
-    wire [71:0] in = DI, out;
+    wire [71:0] in = DI;
+    wire [71:0] out;
     gowin_ram #(.UNIT(8), .WIDTHS(BIT_WIDTH), .WRITE_MODES(WRITE_MODE), .READ_MODES(READ_MODE),
                 .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
         ram(.CLK({1'b0, CLK}), .CE({1'b0, CE && BLKSEL == BLK_SEL}), .OCE({1'b0, OCE}),
@@ -135,7 +140,8 @@ module SDPB(input CLKA, CEA, RESETA, CLKB, CEB, OCE, RESETB, input [2:0] BLKSELA
     parameter BLK_SEL_1 = 3'b000;
     parameter RESET_MODE = "SYNC";
     `GOWIN_CONTENTS(8)
-    wire [71:0] in = DI, out;
+    wire [71:0] in = DI;
+    wire [71:0] out;
     gowin_ram #(.UNIT(8), .WIDTHS({BIT_WIDTH_1, BIT_WIDTH_0}), .READ_MODES({READ_MODE, 1'b0}),
                 .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
         ram(.CLK({CLKB, CLKA}), .CE({CEB && BLKSELB == BLK_SEL_1, CEA && BLKSELA == BLK_SEL_0}),
@@ -177,7 +183,8 @@ module SPX9(input CLK, CE, OCE, WRE, RESET, input [2:0] BLKSEL, input [13:0] AD,
     parameter BLK_SEL = 3'b000;
     parameter RESET_MODE = "SYNC";
     `GOWIN_CONTENTS(9)
-    wire [71:0] in = DI, out;
+    wire [71:0] in = DI;
+    wire [71:0] out;
     gowin_ram #(.UNIT(9), .WIDTHS(BIT_WIDTH), .WRITE_MODES(WRITE_MODE), .READ_MODES(READ_MODE),
                 .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
         ram(.CLK({1'b0, CLK}), .CE({1'b0, CE && BLKSEL == BLK_SEL}), .OCE({1'b0, OCE}),
@@ -195,7 +202,8 @@ module SDPX9B(input CLKA, CEA, RESETA, CLKB, CEB, OCE, RESETB, input [2:0] BLKSE
     parameter BLK_SEL_1 = 3'b000;
     parameter RESET_MODE = "SYNC";
     `GOWIN_CONTENTS(9)
-    wire [71:0] in = DI, out;
+    wire [71:0] in = DI;
+    wire [71:0] out;
     gowin_ram #(.UNIT(9), .WIDTHS({BIT_WIDTH_1, BIT_WIDTH_0}), .READ_MODES({READ_MODE, 1'b0}),
                 .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
         ram(.CLK({CLKB, CLKA}), .CE({CEB && BLKSELB == BLK_SEL_1, CEA && BLKSELA == BLK_SEL_0}),
