@@ -123,7 +123,7 @@ def parser():
     p.add_argument("--verilog", metavar="core.v",
                    help="simulate this core; None generates it (default: %(default)s)")
     p.add_argument("--gate-level", metavar="FAMILY",
-                   help="synthesize for this family, as ecp5, and simulate the netlist "
+                   help="synthesize for ecp5, ice40 or gowin, and simulate the netlist "
                         "(default: %(default)s)")
     p.add_argument("--simulator", choices=("verilator", "icarus"), default="verilator",
                    help="simulator to run (default: %(default)s)")
