@@ -95,7 +95,8 @@ class VectorLane(wiring.Component):
         multiplicand = delay(m, a, 2 + d, "multiplicand", reset_less=True)
         product = Signal(signed(bits + len(factor)), reset_less=True)
         aligned = Signal(signed(len(addend) + max(p.aligns)), reset_less=True)
-        total = Signal(signed(max(len(product), len(aligned)) + 1), reset_less=True)
+        # The largest product, of the two least factors, takes the last bit but one.
+        total = Signal(signed(max(len(product) - 1, len(aligned)) + 1), reset_less=True)
         m.d.sync += [
             product.eq(multiplicand * factor),
             aligned.eq(choose(late("align", 4 + 2 * d), [addend << align for align in p.aligns])),

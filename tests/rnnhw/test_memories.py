@@ -94,11 +94,10 @@ def test_copies_move_together_and_into_lookup_tables_where_these_are_memories():
         assert lay_out(large, part(family, 1)) == Layout(6)
 
 
-def test_a_shallow_output_buffer_of_deep_pipelines_is_in_lookup_tables():
-    for depth, styles in ((SHALLOW, {"y": "distributed"}), (2 * SHALLOW, {})):
-        assert lay_out(program(("y0", depth, 16), deep=True), part("ecp5", 9)).styles == styles
-        assert lay_out(program(("y0", depth, 16), deep=True), part("gowin", 9)).styles == {}
-        assert lay_out(program(("y0", depth, 16)), part("ecp5", 9)).styles == {}
+def test_the_output_buffer_of_deep_pipelines_is_block_ram():
+    for family in ("ecp5", "gowin"):
+        assert lay_out(program(("y0", 16, 16), deep=True), part(family, 9)).styles == {"y": "block"}
+        assert lay_out(program(("y0", 16, 16)), part(family, 9)).styles == {"y": "distributed"}
 
 
 def test_bits_that_no_record_changes_are_not_stored():
