@@ -10,10 +10,14 @@ GRU     3n^2 + 3nm + 3n    3n^2+3nm + 2n   3n         3n^2 + 3nm   none
 linear  om                 om              o or none  om           o
 ======  =================  ==============  =========  ===========  ======
 
-The table's GRU is one without biases; what a model really holds is ``bias_values``.
+The table's GRU is one without biases; what a model really holds is ``bias_values``. Of a
+block-circulant matrix ``weights`` counts the p*q*k numbers a gate that are stored; operations and
+``macs`` stay those of the dense matrix.
 """
 
 from dataclasses import dataclass, fields
+
+from .model import matrices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +29,7 @@ class Cost:
     multiplications, additions, nonlinear, weights, biases : int
         As the table counts them; ``biases`` is 0 for a GRU.
     macs : int
-        Multiply-accumulates of the matrix products alone (one for each weight).
+        Multiply-accumulates of the matrix products alone, one for each entry of the matrices.
     bias_values : int
         Bias numbers that the equations of this layer hold, one for each sum: 4n (LSTM), 4n (GRU,
         reset after: r, z and two of n), 3n (GRU, reset before), o (linear).
@@ -61,16 +65,18 @@ class Cost:
 
 def _layer_cost(layer):
     m, n = layer.input_size, layer.output_size
+    stored = sum(weight.size if circulant is None else circulant.blocks.size
+                 for _, weight, circulant, _ in matrices(layer))
     if layer.kind == "linear":
-        return Cost(multiplications=n * m, additions=n * m, weights=n * m, biases=n, macs=n * m,
+        return Cost(multiplications=n * m, additions=n * m, weights=stored, biases=n, macs=n * m,
                     nonlinear=n if layer.activation != "none" else 0, bias_values=n)
     if layer.cell == "lstm":
         products = 4 * n * (n + m)
         return Cost(multiplications=products + 3 * n, additions=products + 5 * n, nonlinear=5 * n,
-                    weights=products, biases=4 * n, macs=products, bias_values=4 * n)
+                    weights=stored, biases=4 * n, macs=products, bias_values=4 * n)
     products = 3 * n * (n + m)
     return Cost(multiplications=products + 3 * n, additions=products + 2 * n, nonlinear=3 * n,
-                weights=products, macs=products, bias_values=(4 if layer.reset_after else 3) * n)
+                weights=stored, macs=products, bias_values=(4 if layer.reset_after else 3) * n)
 
 
 def cost(part):

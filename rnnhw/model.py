@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .circulant import Circulant, weight_of
 from .errors import RnnhwError
 
 GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
@@ -16,7 +17,9 @@ ACTIVATIONS = ("none", "relu", "sigmoid", "tanh")
 
 def _array(name, value, shape):
     """``value`` as a read-only float64 array of ``shape`` (None: any size on that axis)."""
-    array = np.array(value, np.float64)
+    array = np.asarray(value, np.float64)
+    if array.flags.writeable or not array.flags.owndata:
+        array = array.copy()
     if array.ndim != len(shape) or any(s not in (None, a) for s, a in zip(shape, array.shape)):
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
         raise RnnhwError(f"{name} has shape {array.shape}, but {wanted} is needed.")
@@ -44,29 +47,37 @@ class Recurrent:
     weight_hh : (gates*hidden_size, hidden_size)
     bias_ih, bias_hh : (gates*hidden_size,) or None for zeros
     reset_after : bool, of a GRU only
+    circulant_ih, circulant_hh : Circulant or None
+        A block-circulant matrix in place of a weight, which is then its dense expansion.
 
     Reference: Rezk et al. 2020, eq. 1-6 and 10-13; PyTorch's nn.LSTM and nn.GRU.
     """
 
     cell: str
-    weight_ih: np.ndarray
-    weight_hh: np.ndarray
+    weight_ih: np.ndarray | None = None
+    weight_hh: np.ndarray | None = None
     bias_ih: np.ndarray | None = None
     bias_hh: np.ndarray | None = None
     reset_after: bool = True
     name: str = ""
+    circulant_ih: Circulant | None = None
+    circulant_hh: Circulant | None = None
 
     def __post_init__(self):
         label = self.name or self.cell
         if self.cell not in GATES:
             raise RnnhwError(f"Layer {label!r} is of kind {self.cell!r}; "
                              f"{', '.join(GATES)} and linear are supported.")
-        hh = _array(f"{label}.weight_hh", self.weight_hh, (None, None))
-        gates, n = len(GATES[self.cell]), hh.shape[1]
+        gates = len(GATES[self.cell])
+        hh = weight_of(f"{label}.weight_hh", self.weight_hh, self.circulant_hh,
+                       (gates, None, None))
+        hh = _array(f"{label}.weight_hh", hh, (None, None))
+        n = hh.shape[1]
         if n == 0:
             raise RnnhwError(f"{label}.weight_hh has no columns; hidden_size must be at least 1.")
         hh = _array(f"{label}.weight_hh", hh, (gates * n, n))
-        ih = _array(f"{label}.weight_ih", self.weight_ih, (gates * n, None))
+        ih = weight_of(f"{label}.weight_ih", self.weight_ih, self.circulant_ih, (gates, n, None))
+        ih = _array(f"{label}.weight_ih", ih, (gates * n, None))
         if ih.shape[1] == 0:
             raise RnnhwError(f"{label}.weight_ih has no columns; input_size must be at least 1.")
         object.__setattr__(self, "weight_hh", hh)
@@ -91,6 +102,16 @@ class Recurrent:
 
     output_size = hidden_size
 
+    @property
+    def block_ih(self):
+        """Block size of weight_ih, or None where it is dense."""
+        return self.circulant_ih and self.circulant_ih.block_size
+
+    @property
+    def block_hh(self):
+        """Block size of weight_hh, or None where it is dense."""
+        return self.circulant_hh and self.circulant_hh.block_size
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Linear:
@@ -101,12 +122,15 @@ class Linear:
     weight : (output_size, input_size)
     bias : (output_size,) or None for zeros
     activation : "none", "relu", "sigmoid" or "tanh"
+    circulant : Circulant or None
+        A block-circulant matrix in place of ``weight``, which is then its dense expansion.
     """
 
-    weight: np.ndarray
+    weight: np.ndarray | None = None
     bias: np.ndarray | None = None
     activation: str = "none"
     name: str = ""
+    circulant: Circulant | None = None
 
     kind = "linear"
 
@@ -115,7 +139,8 @@ class Linear:
         if self.activation not in ACTIVATIONS:
             raise RnnhwError(f"Layer {label!r} has the activation {self.activation!r}; "
                              f"{', '.join(ACTIVATIONS)} are supported.")
-        weight = _array(f"{label}.weight", self.weight, (None, None))
+        weight = weight_of(f"{label}.weight", self.weight, self.circulant, (1, None, None))
+        weight = _array(f"{label}.weight", weight, (None, None))
         if 0 in weight.shape:
             raise RnnhwError(f"{label}.weight has shape {weight.shape}; no size may be 0.")
         object.__setattr__(self, "weight", weight)
@@ -129,6 +154,20 @@ class Linear:
     @property
     def output_size(self):
         return self.weight.shape[0]
+
+    @property
+    def block_size(self):
+        """Block size of the weight, or None where it is dense."""
+        return self.circulant and self.circulant.block_size
+
+
+def matrices(layer):
+    """``(name, weight, circulant or None, gates)`` of each matrix of a layer."""
+    if layer.kind == "linear":
+        return (("weight", layer.weight, layer.circulant, 1),)
+    gates = len(GATES[layer.cell])
+    return (("weight_ih", layer.weight_ih, layer.circulant_ih, gates),
+            ("weight_hh", layer.weight_hh, layer.circulant_hh, gates))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

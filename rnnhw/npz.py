@@ -6,6 +6,9 @@ Keys: ``layers``, JSON text, a list with one object a layer: ``kind`` (lstm, gru
 ``last_step``; and for layer i ``<i>.weight_ih``, ``<i>.weight_hh``, ``<i>.bias_ih``,
 ``<i>.bias_hh`` or ``<i>.weight``, ``<i>.bias``, in PyTorch's shapes and gate order. Biases may be
 left out, and so may sizes and options, but what is written must agree with the arrays.
+
+A block-circulant matrix has ``<i>.blocks_ih``, ``<i>.blocks_hh`` or ``<i>.blocks`` in place of the
+weight, (gates, p, q, k), the first column of each block; the sizes must then be written.
 """
 
 import io
@@ -16,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .circulant import Circulant
 from .errors import RnnhwError
 from .files import write_file
-from .model import Linear, Model, Recurrent
+from .model import GATES, Linear, Model, Recurrent, matrices
 
 ARRAYS = {"lstm": ("weight_ih", "weight_hh", "bias_ih", "bias_hh"),
           "gru": ("weight_ih", "weight_hh", "bias_ih", "bias_hh"),
@@ -27,6 +31,14 @@ OPTIONS = {"lstm": {"name": str, "input_size": int, "hidden_size": int},
            "gru": {"name": str, "input_size": int, "hidden_size": int, "reset_after": bool},
            "linear": {"name": str, "input_size": int, "output_size": int, "activation": str}}
 WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
+
+
+def _circulant(key):
+    return key.replace("weight", "circulant")
+
+
+def _blocks(key):
+    return key.replace("weight", "blocks")
 
 
 def _describe(layer):
@@ -47,7 +59,12 @@ def save(model, path):
     arrays = {"layers": np.array(json.dumps(layers)),
               "model": np.array(json.dumps({"name": model.name, "last_step": model.last_step}))}
     for i, (layer, entry) in enumerate(zip(model.layers, layers)):
-        arrays |= {f"{i}.{key}": getattr(layer, key) for key in ARRAYS[entry["kind"]]}
+        circulant = {key: matrix for key, _, matrix, _ in matrices(layer) if matrix is not None}
+        for key in ARRAYS[entry["kind"]]:
+            if key in circulant:
+                arrays[f"{i}.{_blocks(key)}"] = circulant[key].blocks
+            else:
+                arrays[f"{i}.{key}"] = getattr(layer, key)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     try:
@@ -102,6 +119,29 @@ def _array(path, key, arrays, required=True):
     return array
 
 
+def _matrix(path, i, key, arrays, kind, sizes):
+    """``{key: weight}`` or ``{circulant key: Circulant}`` of a layer's matrix."""
+    blocks = f"{i}.{_blocks(key)}"
+    if blocks not in arrays:
+        return {key: _array(path, f"{i}.{key}", arrays)}
+    if f"{i}.{key}" in arrays:
+        raise RnnhwError(f"{path} has both {i}.{key} and {blocks}; keep the one that is meant.")
+    rows = "output_size" if kind == "linear" else "hidden_size"
+    shape = rows, rows if key == "weight_hh" else "input_size"
+    for name in shape:
+        if name not in sizes:
+            raise RnnhwError(f"layer {i} of {path} has {blocks} but no {name}; block-circulant "
+                             "layers need their sizes, since blocks may be padded.")
+    found, gates = _array(path, blocks, arrays), len(GATES.get(kind, "1"))
+    if found.ndim != 4 or found.shape[0] != gates:
+        raise RnnhwError(f"{blocks} of {path} has shape {found.shape}, but ({gates}, p, q, k) is "
+                         "needed.")
+    try:
+        return {_circulant(key): Circulant(found, *(sizes[name] for name in shape))}
+    except RnnhwError as error:
+        raise RnnhwError(f"{blocks} of {path}: {error}") from None
+
+
 def _layer(path, i, table, arrays):
     where = f"layer {i} of {path}"
     if not isinstance(table, dict):
@@ -112,8 +152,10 @@ def _layer(path, i, table, arrays):
         raise RnnhwError(f"{where} is of kind {kind!r}; {', '.join(ARRAYS)} are supported.")
     _options(where, table, OPTIONS[kind])
     sizes = {key: table.pop(key) for key in OPTIONS[kind] if key.endswith("size") and key in table}
-    values = {key: _array(path, f"{i}.{key}", arrays, key.startswith("weight"))
-              for key in ARRAYS[kind]}
+    values = {}
+    for key in ARRAYS[kind]:
+        values |= (_matrix(path, i, key, arrays, kind, sizes) if key.startswith("weight")
+                   else {key: _array(path, f"{i}.{key}", arrays, required=False)})
     table["name"] = table.get("name") or str(i)
     layer = (Linear(**values, **table) if kind == "linear"
              else Recurrent(cell=kind, **values, **table))
