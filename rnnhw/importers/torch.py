@@ -6,8 +6,8 @@ from functools import cache
 from ..errors import RnnhwError
 from ..model import Linear, Model, Recurrent
 
-SUPPORTED = ("LSTM, GRU, Linear, ReLU, Sigmoid, Tanh, Dropout, Identity, Sequential and "
-             "rnnhw.importers.torch.Chain")
+SUPPORTED = ("LSTM, GRU, Linear, ReLU, Sigmoid, Tanh, Dropout, Identity, Sequential, "
+             "rnnhw.importers.torch.Chain and rnnhw.training's layers")
 
 
 def _torch(what):
@@ -33,7 +33,8 @@ def _chain_class():
         Parameters
         ----------
         layers : modules
-            ``nn.LSTM``, ``nn.GRU``, ``nn.Linear``, activations and dropout.
+            ``nn.LSTM``, ``nn.GRU``, ``nn.Linear``, layers of :mod:`rnnhw.training`, activations
+            and dropout.
         last_step : bool
             Only the last step comes out, without the seq axis.
 
@@ -47,7 +48,7 @@ def _chain_class():
             super().__init__()
             self.layers = torch.nn.ModuleList(layers)
             self.last_step = last_step
-            first = {m.batch_first for m in self.modules() if isinstance(m, torch.nn.RNNBase)}
+            first = {m.batch_first for m in self.layers if hasattr(m, "batch_first")}
             if len(first) > 1:
                 raise RnnhwError("The recurrent layers of a Chain differ in batch_first; give "
                                  "all of them the same.")
@@ -104,6 +105,30 @@ def _recurrent(module, name):
                for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
 
 
+def _trained(module, name):
+    """Layers of a module of :mod:`rnnhw.training`."""
+    if module.cell == "linear":
+        return [Linear(**_matrix(module, ""), bias=_array(module.bias), name=name)]
+    if module.bidirectional:
+        raise RnnhwError(f"{name} ({type(module).__name__}) has bidirectional=True, which is not "
+                         "built yet; bidirectional=False is.")
+    return [Recurrent(cell=module.cell, reset_after=module.reset_after,
+                      name=name if module.num_layers == 1 else f"{name}.{k}",
+                      **_matrix(module, "_ih", f"_l{k}"), **_matrix(module, "_hh", f"_l{k}"),
+                      **{f"bias{part}": _array(getattr(module, f"bias{part}_l{k}"))
+                         for part in ("_ih", "_hh")})
+            for k in range(module.num_layers)]
+
+
+def _matrix(module, part, suffix=""):
+    """``{circulant key: Circulant}`` or ``{weight key: array}`` of a matrix of ``module``."""
+    matrix = module.matrices[part + suffix]
+    circulant = matrix.circulant(module)
+    if circulant is not None:
+        return {f"circulant{part}": circulant}
+    return {f"weight{part}": _array(getattr(module, matrix.name))}
+
+
 def _activate(layers, module, name):
     """``layers`` with the activation ``module`` put into the linear layer before it."""
     kind = type(module).__name__
@@ -126,11 +151,18 @@ def _children(module, label, inner):
         return list(module.layers.named_children())
     parts = list(module.named_children())
     for key, part in parts[:-1]:
-        if type(part) in (nn.LSTM, nn.GRU):
+        if type(part) in (nn.LSTM, nn.GRU) or _is_ours(part) and part.cell != "linear":
             raise RnnhwError(f"{label} is a Sequential with a part behind {key} "
                              f"({type(part).__name__}), which gives a tuple that Sequential "
                              "cannot pass on; use rnnhw.importers.torch.chain.")
     return parts
+
+
+def _is_ours(module):
+    """Whether ``module`` is a layer of :mod:`rnnhw.training`."""
+    from ..training import modules
+
+    return type(module) in modules.LAYERS
 
 
 def _collect(module, name, layers):
@@ -142,6 +174,8 @@ def _collect(module, name, layers):
                          "remove them (of weight norm: torch.nn.utils.remove_weight_norm).")
     if kind in (nn.LSTM, nn.GRU):
         return layers + list(_recurrent(module, label))
+    if _is_ours(module):
+        return layers + _trained(module, label)
     if kind is nn.Linear:
         return [*layers, Linear(weight=_array(module.weight), bias=_array(module.bias), name=label)]
     if kind in (nn.ReLU, nn.Sigmoid, nn.Tanh):

@@ -1,0 +1,78 @@
+"""The engine's numbers put into a network, so that training sees what they do to it."""
+
+from dataclasses import replace
+
+from torch import nn
+
+from .. import golden
+from ..config import Config
+from ..errors import RnnhwError
+from ..importers.torch import from_torch
+from ..model import Linear
+from ..quantize import quantize
+from .modules import LAYERS, BlockCirculantGRU, BlockCirculantLinear, BlockCirculantLSTM
+from .numbers import SPECTRUM_BITS
+
+OURS = {nn.Linear: BlockCirculantLinear, nn.LSTM: BlockCirculantLSTM, nn.GRU: BlockCirculantGRU}
+
+
+def _replaced(module):
+    """``module`` with PyTorch's layers replaced by ours, dense, with the same weights."""
+    if type(module) in OURS:
+        return OURS[type(module)].from_dense(module, None)
+    for name, child in module.named_children():
+        setattr(module, name, _replaced(child))
+    return module
+
+
+def _written_out(layer):
+    """A layer with its matrices dense, whose formats of everything but weights are the same."""
+    if isinstance(layer, Linear):
+        return replace(layer, weight=layer.weight.copy(), circulant=None)
+    return replace(layer, weight_ih=layer.weight_ih.copy(), weight_hh=layer.weight_hh.copy(),
+                   circulant_ih=None, circulant_hh=None)
+
+
+def quantize_aware(net, config=None, x=None, lengths=None):
+    """``net`` with weights, operands, states and sums rounded as the engine rounds them.
+
+    Formats come from calibration with :func:`rnnhw.quantize.quantize`; the scales of weights and
+    spectra follow the weights while they are trained. Weights are rounded to
+    ``config.weight_bits``; of block-circulant matrices the spectra to ``config.spectrum_bits``
+    (12 where it is None), real and imaginary parts with one scale. Train it with
+    :func:`rnnhw.training.fit`, and take the model with :func:`rnnhw.from_torch`, which gives the
+    weights before rounding.
+
+    Parameters
+    ----------
+    net : a module that :func:`rnnhw.from_torch` takes
+        Its ``nn.LSTM``, ``nn.GRU`` and ``nn.Linear`` are replaced in place by dense layers of
+        :mod:`rnnhw.training`; make optimizers afterwards.
+    config : Config
+    x, lengths : calibration data, as of :func:`rnnhw.compile`
+
+    Raises
+    ------
+    RnnhwError
+        If ``from_torch`` does not take the module, or the data do not fit it.
+    """
+    config = config or Config()
+    net = _replaced(net)
+    model = from_torch(net)
+    if x is None:
+        raise RnnhwError("quantize_aware needs calibration data x; random ones would settle the "
+                         "formats that training then adapts to.")
+    dense = replace(model, layers=[_written_out(layer) for layer in model.layers], graph=None)
+    found = quantize(dense, config, x, lengths)
+    i = 0
+    for module in (m for m in net.modules() if type(m) in LAYERS):
+        module.bits = config.weight_bits, config.spectrum_bits or SPECTRUM_BITS
+        formats = []
+        for _ in range(getattr(module, "num_layers", 1)):
+            operands = {"x": found.operands[golden.segment_before(found, i)]}
+            if f"{i}.h" in found.operands:
+                operands["h_operand"] = found.operands[f"{i}.h"]
+            formats.append(found.layers[i].formats | operands)
+            i += 1
+        module.formats = formats[0] if module.cell == "linear" else formats
+    return net

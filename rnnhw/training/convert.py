@@ -1,0 +1,51 @@
+"""A model as a PyTorch network that can be trained further."""
+
+import torch
+from torch import nn
+
+from ..importers.torch import chain
+from ..model import GATES, matrices
+from .modules import BlockCirculantGRU, BlockCirculantLinear, BlockCirculantLSTM
+
+ACTIVATIONS = {"none": None, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
+
+
+def _module(layer):
+    """The module of one layer, with its weights."""
+    if layer.kind == "linear":
+        module = BlockCirculantLinear(layer.input_size, layer.output_size, layer.block_size)
+        suffix = ""
+    else:
+        kind = BlockCirculantLSTM if layer.cell == "lstm" else BlockCirculantGRU
+        module = kind(layer.input_size, layer.hidden_size, (layer.block_ih, layer.block_hh),
+                      batch_first=True)
+        module.reset_after = layer.reset_after
+        suffix = "_l0"
+    for name, weight, circulant, _ in matrices(layer):
+        matrix = module.matrices[f"{name.removeprefix('weight')}{suffix}"]
+        matrix.set(module, weight.copy() if circulant is None else circulant.blocks.copy())
+    with torch.no_grad():
+        for name in ("bias",) if layer.kind == "linear" else ("bias_ih", "bias_hh"):
+            getattr(module, f"{name}{suffix}").copy_(torch.as_tensor(getattr(layer, name).copy()))
+    return module
+
+
+def to_torch(model, dropout=0.0):
+    """A chain of :mod:`rnnhw.training` layers with the weights of ``model``, batch first.
+
+    Parameters
+    ----------
+    model : Model
+        ``rnnhw.from_torch`` of the result gives it back, rounded to float32.
+    dropout : float
+        Share of a recurrent layer's outputs that training drops before a linear one.
+    """
+    layers = []
+    for i, layer in enumerate(model.layers):
+        if dropout and layer.kind == "linear" and i and model.layers[i - 1].kind in (*GATES,
+                                                                                     "gru_reset_before"):
+            layers.append(nn.Dropout(dropout))
+        layers.append(_module(layer))
+        if layer.kind == "linear" and ACTIVATIONS[layer.activation]:
+            layers.append(ACTIVATIONS[layer.activation]())
+    return chain(*layers, last_step=model.last_step)
