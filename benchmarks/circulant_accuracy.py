@@ -9,6 +9,7 @@ the page says so. """
 import argparse
 import json
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from . import tasks
 
 # how a task is trained: epochs, largest learning rate, batch, dropout, noise on the inputs
 TRAINING = {"digits": (60, 6e-3, 64, 0.3, 0.5), "vowels": (100, 4e-3, 16, 0.3, 0.2),
-            "text": (2, 4e-3, 64, 0.0, 0.0)}
+            "text": (3, 4e-3, 16, 0.0, 0.0)}
 BLOCKS = (None, 8, 16)
 LOSS = {8: 0.5, 16: 1.0}   # most points that a block size may lose against dense
 CONSTRAINED = (("digits", "gru", 128), ("vowels", "gru", 128), ("vowels", "lstm", 128))
@@ -32,7 +33,8 @@ CONSTRAINED = (("digits", "gru", 128), ("vowels", "gru", 128), ("vowels", "lstm"
 EQUAL = ((48, 136), (24, 64))
 RESISTS = ((128, None), (128, 8), (128, 16), (384, 8))
 FEW_BITS = {"digits": ("gru", 48, 4), "text": ("lstm", 128, 4)}
-AWARE = 0.25, 0.3          # share of the epochs, and of the learning rate, with numbers in the loop
+# with the numbers in the loop: share of the epochs and of the learning rate, batch
+AWARE = 0.25, 0.3, 64
 INTEGER_SEQUENCES = 200    # of text that the integer model runs
 
 
@@ -41,7 +43,7 @@ class Lab:
 
     def __init__(self, say, seeds, effort, paths):
         self.say, self.seeds, self.effort, self.paths = say, seeds, effort, paths
-        self.tasks = {}
+        self.tasks, self.nets = {}, {}
 
     def task(self, name):
         if name not in self.tasks:
@@ -50,6 +52,12 @@ class Lab:
 
     def epochs(self, name):
         return max(1, round(TRAINING[name][0] * self.effort))
+
+    def net(self, *what):
+        """The network of :meth:`train`, trained once."""
+        if what not in self.nets:
+            self.nets[what] = self.train(*what)
+        return self.nets[what]
 
     def train(self, name, cell, units, block, seed):
         """A trained network."""
@@ -98,7 +106,7 @@ class Lab:
 
 
 def input_block(inputs, block):
-    """The largest block size up to ``block`` that takes ``inputs`` columns; None where none does."""
+    """The largest block size up to ``block`` that takes ``inputs`` columns, or None."""
     sizes = [k for k in BLOCK_SIZES if block is not None and k <= block and fits(inputs, k)]
     return max(sizes, default=None)
 
@@ -117,7 +125,7 @@ def constrained(lab):
     for name, cell, units in CONSTRAINED:
         row = {"task": name, "network": f"{cell} {units}", "seeds": lab.seeds}
         for block in BLOCKS:
-            nets = [lab.train(name, cell, units, block, seed) for seed in range(lab.seeds)]
+            nets = [lab.net(name, cell, units, block, seed) for seed in range(lab.seeds)]
             row[f"accuracy_{block or 'dense'}"] = [lab.score(name, net) for net in nets]
             row[f"stored_{block or 'dense'}"] = stored(nets[0])
         row["points_lost"] = {str(k): 100 * (_mean(row["accuracy_dense"])
@@ -131,7 +139,7 @@ def equal_weights(lab):
     for dense, wide in EQUAL:
         row = {"task": "digits", "dense_units": dense, "circulant_units": wide, "block_size": 8}
         for key, units, block in (("dense", dense, None), ("circulant", wide, 8)):
-            nets = [lab.train("digits", "gru", units, block, seed) for seed in range(lab.seeds)]
+            nets = [lab.net("digits", "gru", units, block, seed) for seed in range(lab.seeds)]
             row[f"accuracy_{key}"] = [lab.score("digits", net) for net in nets]
             row[f"stored_{key}"] = stored(nets[0])
         row["meets"] = (row["stored_circulant"] <= row["stored_dense"]
@@ -143,7 +151,7 @@ def resisting(lab):
     """Bits per character of the text, one training each."""
     dense = None
     for units, block in RESISTS:
-        net = lab.train("text", "lstm", units, block, 0)
+        net = lab.net("text", "lstm", units, block, 0)
         bits = lab.score("text", net)
         dense = bits if dense is None else dense
         yield {"network": f"lstm {units}", "block_size": block, "stored": stored(net),
@@ -155,16 +163,16 @@ def few_bits(lab):
     from rnnhw import training
 
     for name, (cell, units, bits) in FEW_BITS.items():
-        task, (_, lr, batch, _, noise) = lab.task(name), TRAINING[name]
+        task, (_, lr, _, _, noise) = lab.task(name), TRAINING[name]
         config = Config(weight_bits=bits, activation_bits=8)
-        net = lab.train(name, cell, units, None, 0)
+        net = deepcopy(lab.net(name, cell, units, None, 0))
         row = {"task": name, "network": f"{cell} {units}", "weight_bits": bits,
                "measure": "accuracy" if task.train.y.ndim == 1 else "bits per character",
                "float": lab.score(name, net), "after": lab.integer_score(name, net, config)}
         seen = slice(0, 200)
         net = training.quantize_aware(net, config, task.train.x[seen].astype(float),
                                       task.train.lengths[seen])
-        training.fit(net, task.train.x, task.train.y, task.train.lengths, batch=batch, noise=noise,
+        training.fit(net, task.train.x, task.train.y, task.train.lengths, batch=AWARE[2], noise=noise,
                      epochs=max(1, round(AWARE[0] * lab.epochs(name))), lr=AWARE[1] * lr)
         row["aware"] = lab.integer_score(name, net, config)
         lab.say(f"{name}, {bits} bits: {row['after']:.4f} after training, {row['aware']:.4f} with "

@@ -121,8 +121,8 @@ def text(path=None, share=1.0):
     if path is None:
         program = shutil.which("bible")
         if program is None:
-            raise RnnhwError("The text comes with the program bible; install Debian's bible-kjv, or "
-                             "give a file with what 'bible -f ge1:1-re22:21' prints.")
+            raise RnnhwError("The text comes with the program bible; install Debian's bible-kjv, "
+                             "or give a file with what 'bible -f ge1:1-re22:21' prints.")
         lines = subprocess.run([program, "-f", "ge1:1-re22:21"], capture_output=True, text=True,
                                check=True).stdout
     else:
