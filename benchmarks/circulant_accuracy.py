@@ -24,7 +24,7 @@ from rnnhw.report import table, to_json
 from . import tasks
 
 # how a task is trained: epochs, largest learning rate, batch, dropout, noise on the inputs
-TRAINING = {"digits": (60, 6e-3, 64, 0.3, 0.5), "vowels": (100, 4e-3, 16, 0.3, 0.2),
+TRAINING = {"digits": (30, 6e-3, 64, 0.3, 0.5), "vowels": (60, 4e-3, 16, 0.3, 0.2),
             "text": (3, 4e-3, 16, 0.0, 0.0)}
 BLOCKS = (None, 8, 16)
 LOSS = {8: 0.5, 16: 1.0}   # most points that a block size may lose against dense

@@ -1,5 +1,7 @@
 """From a trained recurrent network to an FPGA accelerator: integers, Verilog, bitstream."""
 
+from .circulant import Circulant
+from .compress import compress
 from .config import Config
 from .design import Design, compile
 from .errors import RnnhwError
@@ -8,8 +10,8 @@ from .load import from_keras, load
 from .model import Linear, Model, Recurrent
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Design", "Linear", "Model", "Recurrent", "RnnhwError", "compile", "compress",
-           "from_keras", "from_torch", "load", "load_design"]
+__all__ = ["Circulant", "Config", "Design", "Linear", "Model", "Recurrent", "RnnhwError", "compile",
+           "compress", "from_keras", "from_torch", "load", "load_design"]
 
 
 def from_torch(module):
@@ -17,9 +19,3 @@ def from_torch(module):
     from .importers import torch
 
     return torch.from_torch(module)
-
-
-def compress(model, block_size=None, data=None):
-    """Refused: block-circulant models are not built yet."""
-    raise RnnhwError("compress (block-circulant layers) is not built yet; quantize takes the model "
-                     "as it is.")

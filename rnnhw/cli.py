@@ -150,13 +150,28 @@ def parser():
     _output(p, "folder for the report", required=False)
     _common(p, trust=True)
 
-    p = _verb(verbs, "compress", "make a block-circulant model (not built yet)")
-    p.add_argument("source", metavar="MODEL", help="a model file")
-    p.add_argument("--block-size", type=int, metavar="K",
-                   help="size of the circulant blocks (default: %(default)s)")
-    p.add_argument("--data", metavar="X.npz", help="data to train on (default: %(default)s)")
-    p.add_argument("-o", "--output", metavar="FILE", help="file to write (default: %(default)s)")
-    _common(p)
+    p = _verb(verbs, "compress", "make a block-circulant model of a dense one")
+    p.add_argument("source", metavar="MODEL",
+                   help="a model file (.onnx, .npz, .pt), a TOML file or a preset's name")
+    p.add_argument("--block-size", type=int, default=8, metavar="K",
+                   help="size of the circulant blocks: 4, 8, 16, 32 or 64 (default: %(default)s)")
+    p.add_argument("--layers", nargs="+", metavar="NAME[=K]",
+                   help="matrices, as 0, 0.ih or 0.hh=16; None takes all that fit "
+                        "(default: %(default)s)")
+    p.add_argument("--data", metavar="X.npz",
+                   help="sequences to compare outputs on, and to train on "
+                        "(default: %(default)s)")
+    p.add_argument("--test", metavar="X.npz",
+                   help="further sequences to compare outputs on (default: %(default)s)")
+    p.add_argument("--fine-tune", type=int, default=0, metavar="EPOCHS",
+                   help="train the projected model on --data, with the extra torch "
+                        "(default: %(default)s)")
+    p.add_argument("--learning-rate", type=float, default=2e-3, metavar="LR",
+                   help="largest learning rate of that training (default: %(default)s)")
+    p.add_argument("--seed", type=int, default=0,
+                   help="seed of that training (default: %(default)s)")
+    _output(p, "folder for model.npz and the report")
+    _common(p, trust=True)
 
     p = _verb(verbs, "run", "send sequences to a board and print or check what comes back")
     p.add_argument("source", metavar="DIR", help="the design folder that was built")

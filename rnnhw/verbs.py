@@ -228,10 +228,45 @@ def estimate(args, progress):
 
 
 def compress(args, progress):
-    """Refused by name until it is built."""
-    from . import compress as refused
+    """A dense model with block-circulant matrices in place of its own."""
+    from . import npz
+    from .compress import account, measure, plan, project, text, tune
 
-    refused(args.source, block_size=args.block_size)
+    if args.fine_tune < 0:
+        raise RnnhwError(f"--fine-tune must be at least 0 epochs, not {args.fine_tune}.")
+    if args.seed < 0:
+        raise RnnhwError(f"--seed must be at least 0, not {args.seed}.")
+    if not args.learning_rate > 0:
+        raise RnnhwError(f"--learning-rate must be above 0, not {args.learning_rate}.")
+    if args.fine_tune and args.data is None:
+        raise RnnhwError("--fine-tune needs data with y; add --data X.npz.")
+    source = resolve(args.source, None, args.trust)
+    if source.design is not None:
+        raise RnnhwError(f"{args.source} is a design folder and already quantized; "
+                         "give the model it came from.")
+    model = source.model
+    choices = plan(model, args.block_size, args.layers)
+    given = {path: _read(path, model, progress) for path in (args.data, args.test)
+             if path is not None}
+    with output_folder(args.output) as staging:
+        small = projected = project(model, choices)
+        candidates = {"projected": projected}
+        if args.fine_tune:
+            train = given[args.data]
+            small = tune(projected, train.x, train.y, train.lengths, epochs=args.fine_tune,
+                         lr=args.learning_rate, seed=args.seed, progress=progress)
+            candidates["tuned"] = small
+        progress("Comparing outputs.")
+        measured = [{"data": str(path), "trained_on": bool(args.fine_tune) and path == args.data,
+                     **measure(model, candidates, part)} for path, part in given.items()]
+        facts = {**account(model, projected, small, choices, measured),
+                 "fine_tune": args.fine_tune, "learning_rate": args.learning_rate,
+                 "seed": args.seed}
+        npz.save(small, staging / "model.npz")
+        page = text(facts)
+        report.write(staging, page, facts)
+    progress.done()
+    _show(args, page, facts)
 
 
 def run(args, progress):

@@ -49,7 +49,16 @@ def refused(capsys, *argv):
     (["simulate", "tiny", "--verilog", "none.v"],
      "none.v does not exist; the core.v that generate wrote is needed."),
     (["compress", "m.onnx", "--block-size", "8", "-o", "f"],
-     "compress (block-circulant layers) is not built yet"),
+     "m.onnx does not exist; a model file, a TOML file"),
+    (["compress", "tiny", "--block-size", "12", "-o", "f"],
+     "block_size must be a power of two within 4..64, not 12."),
+    (["compress", "tiny", "--fine-tune", "-1", "-o", "f"],
+     "--fine-tune must be at least 0 epochs, not -1."),
+    (["compress", "tiny", "--fine-tune", "2", "-o", "f"],
+     "--fine-tune needs data with y; add --data X.npz."),
+    (["compress", "tiny", "--fine-tune", "2", "--data", "x.npz", "--learning-rate", "0", "-o",
+      "f"], "--learning-rate must be above 0, not 0.0."),
+    (["compress", "tiny", "--seed", "-1", "-o", "f"], "--seed must be at least 0, not -1."),
     (["estimate", "none"], "There is no preset 'none'; known are lstm-128, lstm-128-plain"),
     (["estimate", "none.onnx"], "none.onnx does not exist; a model file, a TOML file"),
     (["estimate", "tiny", "--config", "none.toml"], "none.toml does not exist; a TOML file"),
@@ -226,8 +235,6 @@ def test_a_missing_package_says_what_to_install(work):
 
 
 def test_what_is_not_built_yet_is_refused_from_python():
-    with pytest.raises(rnnhw.RnnhwError, match=r"compress \(block-circulant layers\) is not built"):
-        rnnhw.compress(None, block_size=8)
     with pytest.raises(rnnhw.RnnhwError, match="from_keras: reading Keras models is not built yet"):
         rnnhw.from_keras(None)
     assert set(VERBS) == {"quantize", "generate", "simulate", "build", "estimate", "compress",
