@@ -19,7 +19,9 @@ PARTS = {"efficiency": "Cycles and multipliers, simulated",
          "speed": "Speed of simulation",
          "equality": "Gateware against integer model and estimate",
          "activation_tables": "Errors of tanh and sigmoid",
-         "quantization": "Integers against float"}
+         "quantization": "Integers against float",
+         "circulant_accuracy": "Block-circulant layers, trained, against dense ones"}
+LONG = ("circulant_accuracy",)  # trains for most of an hour: only where it is named
 
 
 def run(parts, say):
@@ -38,10 +40,11 @@ def run(parts, say):
 
 
 def main():
+    usual = [name for name in PARTS if name not in LONG]
     parser = argparse.ArgumentParser(prog="python -m benchmarks",
                                      description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", default=list(PARTS),
-                        help=f"what to measure (default: {' '.join(PARTS)})")
+    parser.add_argument("parts", nargs="*", metavar="PART", default=usual,
+                        help=f"what to measure, of {' '.join(PARTS)} (default: {' '.join(usual)})")
     parser.add_argument("-o", "--output", default="build/bench.json",
                         help="JSON file to write (default: %(default)s)")
     args = parser.parse_args()

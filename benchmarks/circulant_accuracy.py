@@ -24,7 +24,7 @@ from rnnhw.report import table, to_json
 from . import tasks
 
 # how a task is trained: epochs, largest learning rate, batch, dropout, noise on the inputs
-TRAINING = {"digits": (30, 6e-3, 64, 0.3, 0.5), "vowels": (60, 4e-3, 16, 0.3, 0.2),
+TRAINING = {"digits": (60, 6e-3, 64, 0.3, 0.5), "vowels": (60, 4e-3, 16, 0.3, 0.2),
             "text": (3, 4e-3, 16, 0.0, 0.0)}
 BLOCKS = (None, 8, 16)
 LOSS = {8: 0.5, 16: 1.0}   # most points that a block size may lose against dense
@@ -172,8 +172,8 @@ def few_bits(lab):
         seen = slice(0, 200)
         net = training.quantize_aware(net, config, task.train.x[seen].astype(float),
                                       task.train.lengths[seen])
-        training.fit(net, task.train.x, task.train.y, task.train.lengths, batch=AWARE[2], noise=noise,
-                     epochs=max(1, round(AWARE[0] * lab.epochs(name))), lr=AWARE[1] * lr)
+        training.fit(net, task.train.x, task.train.y, task.train.lengths, batch=AWARE[2],
+                     noise=noise, epochs=max(1, round(AWARE[0] * lab.epochs(name))), lr=AWARE[1] * lr)
         row["aware"] = lab.integer_score(name, net, config)
         lab.say(f"{name}, {bits} bits: {row['after']:.4f} after training, {row['aware']:.4f} with "
                 "the rounding in training")

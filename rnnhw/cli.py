@@ -166,7 +166,7 @@ def parser():
     p.add_argument("--fine-tune", type=int, default=0, metavar="EPOCHS",
                    help="train the projected model on --data, with the extra torch "
                         "(default: %(default)s)")
-    p.add_argument("--learning-rate", type=float, default=2e-3, metavar="LR",
+    p.add_argument("--learning-rate", type=float, default=5e-3, metavar="LR",
                    help="largest learning rate of that training (default: %(default)s)")
     p.add_argument("--seed", type=int, default=0,
                    help="seed of that training (default: %(default)s)")

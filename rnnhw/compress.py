@@ -12,7 +12,7 @@ from .errors import RnnhwError
 from .model import matrices
 from .report import facts, page, table
 
-LEARNING_RATE = 2e-3
+LEARNING_RATE, BATCH = 5e-3, 16
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def tune(model, x, y, lengths=None, *, epochs, lr=LEARNING_RATE, seed=0, progres
     if x.ndim == 2:
         x, y = x[None], y[None]
     net = training.to_torch(model)
-    train(net, x, y, lengths, epochs=epochs, lr=lr, seed=seed, progress=progress)
+    train(net, x, y, lengths, epochs=epochs, lr=lr, batch=BATCH, seed=seed, progress=progress)
     found = from_torch(net)
     layers = [replace(new, name=old.name) for new, old in zip(found.layers, model.layers)]
     return replace(model, layers=layers)
