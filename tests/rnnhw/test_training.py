@@ -1,8 +1,10 @@
 """Modules against PyTorch's and the model, the engine's numbers in the loop, the trainer."""
 
 import pickle
+import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -312,6 +314,19 @@ def test_without_torch_the_package_is_asked_for(monkeypatch):
         _ = training.fit
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = training.nothing
+
+
+@pytest.mark.slow
+def test_the_script_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
+    root = Path(__file__).parents[2]
+    script = re.search(r"```python\n(.*?)```", (root / "docs" / "circulant.md").read_text(), re.S)
+    (tmp_path / "examples").symlink_to(root / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script[1], "docs/circulant.md", "exec"), {})
+    percent, k = re.fullmatch(r"([\d.]+) % of the held-out recordings, k = (\d+)\n",
+                              capsys.readouterr().out).groups()
+    assert float(percent) > 80 and k == "8"
+    assert rnnhw.load("small.npz").layers[0].block_ih == 8
 
 
 def test_replaced_layers_keep_names():
