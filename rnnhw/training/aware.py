@@ -54,7 +54,8 @@ def quantize_aware(net, config=None, x=None, lengths=None):
     Raises
     ------
     RnnhwError
-        If ``from_torch`` does not take the module, or the data do not fit it.
+        If ``from_torch`` does not take the module, if the data do not fit it, or if the format of a
+        weight is fixed.
     """
     config = config or Config()
     net = _replaced(net)
@@ -62,11 +63,18 @@ def quantize_aware(net, config=None, x=None, lengths=None):
     if x is None:
         raise RnnhwError("quantize_aware needs calibration data x; random ones would settle the "
                          "formats that training then adapts to.")
+    fixed = [name for name in config.formats if ".weight" in name]
+    if fixed:
+        raise RnnhwError(f"The format of {fixed[0]} is fixed, but quantize_aware lets the scales "
+                         "of weights follow the training; leave it out.")
+    # everything but the weights has the formats of the matrices written out
+    spectrum_bits = config.spectrum_bits
+    config = replace(config, block_size=None, spectrum_bits=None)
     dense = replace(model, layers=[_written_out(layer) for layer in model.layers], graph=None)
     found = quantize(dense, config, x, lengths)
     i = 0
     for module in (m for m in net.modules() if type(m) in LAYERS):
-        module.bits = config.weight_bits, config.spectrum_bits or SPECTRUM_BITS
+        module.bits = config.weight_bits, spectrum_bits or SPECTRUM_BITS
         formats = []
         for _ in range(getattr(module, "num_layers", 1)):
             operands = {"x": found.operands[golden.segment_before(found, i)]}

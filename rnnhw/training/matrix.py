@@ -44,13 +44,14 @@ class Matrix:
         if spectrum_bits is not None:
             values = rounded_blocks(values, spectrum_bits)
         gates, p, q, k = values.shape
-        full = values.index_select(3, self.take).view(gates, p, q, k, k).transpose(2, 3)
+        taken = values.index_select(3, self.take.to(values.device))
+        full = taken.view(gates, p, q, k, k).transpose(2, 3)
         full = full.reshape(gates, p * k, q * k)[:, :self.rows, :self.columns]
         return full.reshape(-1, self.columns)
 
     def load(self, module, weight):
         """Set the parameter from a dense weight, projected where it is block-circulant."""
-        weight = torch.as_tensor(weight).detach()
+        weight = torch.as_tensor(weight).detach().cpu()
         if self.k is not None:
             weight = torch.as_tensor(
                 Circulant.project(weight.double().numpy(), self.gates, self.k).blocks.copy())

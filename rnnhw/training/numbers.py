@@ -23,7 +23,7 @@ def rounded(values, fmt):
 def rounded_weight(weight, bits):
     """A dense weight in ``bits`` bits, at the scale that the quantizer would choose."""
     with torch.no_grad():
-        frac = weight_frac("weight", weight.double().numpy(), bits)
+        frac = weight_frac("weight", weight.double().cpu().numpy(), bits)
     return rounded(weight, FixedFormat(bits, frac))
 
 
