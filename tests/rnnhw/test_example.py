@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import rnnhw
+from rnnhw.costs import cost
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "spoken_digits"
@@ -94,6 +95,18 @@ def test_train_learns():
     losses = [float(sentence.split()[-1]) for sentence in said]
     assert len(losses) == train.EPOCHS and losses[-1] < 0.3 * losses[0]
     assert weights["gru.weight_ih_l0"].shape == (48, 13)
+
+
+@pytest.mark.parametrize("k", [8, 16])
+def test_block_circulant_accuracy_is_as_stated(k):
+    readme = (FOLDER / "README.md").read_text()
+    units, stored, accuracy = re.search(
+        rf"`gru128_k{k}.npz` \| (\d+) \| {k} \| ([\d,]+) \| ([\d.]+ %) \|", readme).groups()
+    model, held = rnnhw.load(FOLDER / f"gru128_k{k}.npz"), demo.recordings("heldout")
+    assert (model.layers[0].block_ih, model.layers[0].block_hh) == (k, k)
+    assert model.layers[0].hidden_size == int(units) and f"{cost(model).weights:,}" == stored
+    right = model.run(held["x"], held["lengths"]).argmax(axis=1) == held["y"]
+    assert f"{100 * np.mean(right):.2f} %" == accuracy
 
 
 def test_block_circulant_training_learns():
