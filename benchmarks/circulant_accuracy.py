@@ -275,7 +275,9 @@ def main():
                                   if getattr(args, name) is not None})
     Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     if Path(args.output).exists():
-        found = json.loads(Path(args.output).read_text()) | found
+        before = json.loads(Path(args.output).read_text())
+        found = {key: value for key, value in before.items()
+                 if key.removesuffix("_missing") not in args.parts} | found
     write_file(Path(args.output), to_json(found))
     print(page(found), end="")
     sys.exit(failed(found))
