@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ..importers.torch import chain
-from ..model import GATES, matrices
+from ..model import matrices
 from .modules import BlockCirculantGRU, BlockCirculantLinear, BlockCirculantLSTM
 
 ACTIVATIONS = {"none": None, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
@@ -42,8 +42,8 @@ def to_torch(model, dropout=0.0):
     """
     layers = []
     for i, layer in enumerate(model.layers):
-        if dropout and layer.kind == "linear" and i and model.layers[i - 1].kind in (*GATES,
-                                                                                     "gru_reset_before"):
+        behind_recurrent = i and model.layers[i - 1].kind != "linear"
+        if dropout and layer.kind == "linear" and behind_recurrent:
             layers.append(nn.Dropout(dropout))
         layers.append(_module(layer))
         if layer.kind == "linear" and ACTIVATIONS[layer.activation]:
