@@ -3,8 +3,8 @@
     python -m benchmarks.circulant_accuracy [PART ...] [--seeds N] [--effort SHARE] [--text FILE]
 
 Dense and block-circulant networks get the same data, epochs and schedule, and start from the same
-seeds; nothing is chosen on the held-out part. Parts whose data are not installed are left out, and
-the page says so. """
+seeds; the digits' settings are those of the example's dense networks. Parts whose data are not
+installed are left out, and the page says so. """
 
 import argparse
 import json
