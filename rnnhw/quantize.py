@@ -9,6 +9,7 @@ from .assign import Assignment
 from .errors import RnnhwError
 from .formats import check_names, count_beyond
 from .measure import account, report_text
+from .model import matrices
 
 __all__ = ["quantize", "report_text"]
 
@@ -61,7 +62,18 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
     result = assignment.result()
     say("Comparing the integer model with the float model")
     report = account(result, config, assignment.seen, x, lengths, labels, random)
-    return replace(result, report=report | {"tried": tried, "notes": assignment.notes})
+    notes = [*assignment.notes, *_expanded(model)]
+    return replace(result, report=report | {"tried": tried, "notes": notes})
+
+
+def _expanded(model):
+    """A sentence on each layer whose circulant blocks the engine multiplies as dense matrices."""
+    for i, layer in enumerate(model.layers):
+        found = [f"{name} (block size {circulant.block_size})"
+                 for name, _, circulant, _ in matrices(layer) if circulant is not None]
+        if found:
+            yield (f"Layer {i} has block-circulant matrices, {', '.join(found)}; they are "
+                   "multiplied as the dense matrices they stand for.")
 
 
 class _Trial:
