@@ -2,10 +2,11 @@
 
     python -m benchmarks.efficiency [PRESET ...] [--board BENCH]
 
-For each preset one ``core.v``, cut as for the bench target, is simulated under cocotb for sequences
-of 1, 5 and 6 steps; bits must be the integer model's and cycles the estimate's. A figure counts the
-dense multiply-accumulates of a step over the multipliers times the cycles of a further step: batch
-1, one stream, everything included. The bound is that of the busiest part of the core. """
+For each preset one ``core.v``, for an ECP5 of any size or for the bench target, is simulated under
+cocotb for sequences of 1, 5 and 6 steps; bits must be the integer model's and cycles the
+estimate's. A figure counts the dense multiply-accumulates of a step over the multipliers times the
+cycles of a further step: batch 1, one stream, everything included. The bound is that of the busiest
+part of the core. """
 
 import argparse
 import sys
@@ -17,7 +18,6 @@ from rnnhw.report import table
 
 from .netlist import figures as of_netlist
 
-BOARD = "bench-ecp5-85f"
 ARRAY, ALL, CYCLES = ("effective_macs_per_multiplier_cycle", "effective_macs_over_all",
                       "cycles_per_step")
 # least effective multiply-accumulates, most cycles and multipliers
@@ -37,7 +37,7 @@ def meets(row):
                          for key, value in asked.items())
 
 
-def figures(say, presets=(*ASKED, *UNTUNED), board=BOARD):
+def figures(say, presets=(*ASKED, *UNTUNED), board=None):
     """One row a preset, ready for JSON."""
     rows = []
     for name in presets:
@@ -73,8 +73,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("presets", nargs="*", default=[*ASKED, *UNTUNED],
                         help=f"networks (default: {' '.join([*ASKED, *UNTUNED])})")
-    parser.add_argument("--board", default=BOARD,
-                        help="bench target whose core is simulated (default: %(default)s)")
+    parser.add_argument("--board", help="bench target whose core is simulated; None takes an ECP5 "
+                        "of any size (default: %(default)s)")
     args = parser.parse_args()
     try:
         rows = figures(lambda text: print(text, file=sys.stderr, flush=True), args.presets,

@@ -1,30 +1,38 @@
 """One core as Verilog, and the figures that all come from it: hash, cycles, multipliers."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import rnnhw
 from boards import get
+from boards.bench import BENCH_ECP5
 from gateware.shell import Shell
 from rnnhw.build import core_for
 from rnnhw.files import write_file
 from rnnhw.project import resolve
 from rnnhw.verilog import convert
 
+ANY = 1 << 20              # block RAMs of a part of any size
 STEPS = (1, 5, 6)          # lengths of the sequences that are simulated
 
 
 def design_for(preset, board):
-    """The design of a preset under a board's limits, its pipelines as the part needs."""
+    """The design of a preset under a board's limits, its pipelines as the part needs.
+
+    Without a board it is one for an ECP5 of any size.
+    """
     project = resolve(preset)
-    return rnnhw.compile(project.model, project.config).with_hardware(board=board)
+    choices = {"board": board} if board else {"board": None, "pipeline": "deep"}
+    return rnnhw.compile(project.model, project.config).with_hardware(**choices)
 
 
 def write_core(design, folder):
     """``(path, SHA-256)`` of ``core.v``, its memories cut as they are for the design's board."""
-    limits = get(design.config.board).limits
+    board = design.config.board
+    limits = get(board).limits if board else replace(BENCH_ECP5.limits, block_rams=ANY)
     path = Path(folder) / "core.v"
     write_file(path, convert(Shell(core_for(design.program, limits))))
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
@@ -45,13 +53,14 @@ def figures(preset, board, folder, say):
     count was as the integer model and the estimate have it. The latency is simulated: a sequence of
     one step takes its input words, then the latency.
     """
-    say(f"{preset} for {board}: writing core.v.")
+    target = board or "an ECP5 of any size"
+    say(f"{preset} for {target}: writing core.v.")
     design = design_for(preset, board)
     core, digest = write_core(design, folder)
     estimate, program = design.estimate(), design.program
     cycles, equal = {}, True
     for steps in STEPS:
-        say(f"{preset} for {board}: simulating {steps} step{'s' * (steps > 1)}.")
+        say(f"{preset} for {target}: simulating {steps} step{'s' * (steps > 1)}.")
         result = simulate(design, core, folder, steps)
         cycles[steps] = result.cycles
         equal &= result.bit_exact and result.cycles == estimate.cycles(steps)
