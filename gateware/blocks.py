@@ -1,6 +1,6 @@
 """The array's sequencer: replays the table of row blocks, one operand a cycle."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -18,7 +18,8 @@ class BlockSequencer(wiring.Component):
     and the vector lanes are less than four steps behind. The last operand of a block waits until
     the drain FIFO has room for the block's words and the chain will be empty when it is loaded,
     so that nothing behind the issue register ever stalls. ``issue`` and ``block`` are valid the
-    cycle after the decision.
+    cycle after the decision. Where the program is late, the tail behind a sequence's last step
+    starts like a step, but takes no input; parities stand still in it.
 
     Parameters
     ----------
@@ -29,8 +30,10 @@ class BlockSequencer(wiring.Component):
     Members
     -------
     whole, first, last, y_free, token_free : In(1)
-    start, step_first, step_last, gives_output : Out(1), a step starts in this cycle, and its flags
-    release : Out(1), the step's last operand is issued in this cycle
+    start, step_first, step_last, gives_output : Out(1), a step or tail starts in this cycle, and
+        its flags
+    takes_input : Out(1), what starts is a step
+    release : Out(1), a step's last operand is issued in this cycle
     written : In, one bit a segment: a word will be readable by the decision after this cycle
     popped : In(1), a word leaves the drain FIFO
     issue : Out, the operand and weight to read
@@ -53,7 +56,7 @@ class BlockSequencer(wiring.Component):
         super().__init__({
             "whole": In(1), "first": In(1), "last": In(1), "y_free": In(1), "token_free": In(1),
             "start": Out(1), "step_first": Out(1), "step_last": Out(1), "gives_output": Out(1),
-            "release": Out(1),
+            "takes_input": Out(1), "release": Out(1),
             "written": In(max(1, len(p.segments))), "popped": In(1),
             "issue": Out(self.issue_layout), "block": Out(self.block_layout)})
 
@@ -61,15 +64,15 @@ class BlockSequencer(wiring.Component):
         m = Module()
         p = self.p
         records = range_records(p)
-        m.submodules.reader = reader = TableReader(records, early_end(p.ranges),
-                                                 self.style)
+        m.submodules.reader = reader = TableReader(records, early_end(p.ranges), self.style,
+                                                 leave_out=True)
         row = reader.row
 
         cur = Signal(reader.layout)
         valid, ready, only, closes, may_close, may_start, opening, ends = (
             Signal(name=name) for name in ("valid", "ready", "only", "closes", "may_close",
                                            "may_start", "opening", "ends"))
-        first, last, parity = Signal(), Signal(), Signal(init=1)
+        first, last, parity = Signal(), Signal(), Signal(init=not p.late)
         left = Signal(width_for(max(r["count"] for r in records)))
         word = Signal(self.issue_layout["word"].shape)
         bank = Signal(self.issue_layout["bank"].shape)
@@ -77,21 +80,32 @@ class BlockSequencer(wiring.Component):
         weight = Signal(self.issue_layout["weight"].shape)
         target = Signal(range(2 * max([s.words for s in p.segments], default=1) + 4))
         go, finish, load, closing = (Signal(name=n) for n in ("go", "finish", "load", "closing"))
+        ended = Signal()
         gives_output = 1 if not p.last_step else self.last
+        tail = skip = tail_next = late = settles = Const(0)
+        if p.late:
+            # the pass under way, or at reset the one before the first, is a tail
+            tail, skip, late = Signal(init=1, name="tail"), Signal(name="skip"), cur.late
+            tail_next, gives_output = last & ~tail, ~tail
+            # a tail reads a state at once, whose counter must have seen the step end
+            settles = reader.first & tail_next
+            with m.If(self.start):
+                m.d.sync += [tail.eq(tail_next), skip.eq(tail)]
 
         # Every condition of `go` and `load` is a register, worked out a cycle ahead.
         m.d.comb += [
             go.eq(valid & ready & (~closes | may_close)),
             finish.eq(go & only),
-            load.eq((finish | ~valid) & reader.valid & (~reader.first | may_start)),
+            load.eq((finish & ~settles | ~valid) & reader.valid & (~reader.first | may_start)),
             closing.eq(go & closes),
-            reader.take.eq(load), reader.started.eq(self.start), reader.last.eq(last),
+            reader.take.eq(load), reader.started.eq(self.start & ~tail_next),
+            reader.last.eq(last), reader.skip.eq(skip),
             self.start.eq(load & reader.first),
             self.step_first.eq(self.first), self.step_last.eq(self.last),
-            self.gives_output.eq(gives_output),
-            self.release.eq(finish & ends),
+            self.gives_output.eq(gives_output), self.takes_input.eq(~tail_next),
+            ended.eq(finish & ends), self.release.eq(ended & ~tail),
         ]
-        m.d.sync += may_start.eq(self.whole & (self.y_free | ~self.gives_output)
+        m.d.sync += may_start.eq((self.whole | tail_next) & (self.y_free | ~self.gives_output)
                                  & self.token_free & ~self.start)
 
         positions, groups = p.banks // p.per_cycle, p.banks // p.slices
@@ -105,23 +119,32 @@ class BlockSequencer(wiring.Component):
                          word.eq(row.base), bank.eq(0), index.eq(0),
                          opening.eq(row.start_block), ends.eq(reader.ends)]
             with m.If(reader.first):
-                m.d.sync += [first.eq(self.first), last.eq(self.last), parity.eq(~parity)]
+                m.d.sync += [first.eq(self.first), last.eq(self.last), parity.eq(parity ^ ~tail)]
         with m.Elif(go):
             m.d.sync += [valid.eq(~only), left.eq(left - 1), only.eq(left == 1),
                          closes.eq((left == 1) & cur.end_block), index.eq(index + 1),
                          opening.eq(0), bank.eq(next_bank), word.eq(Mux(at_end, word + 1, word)),
                          target.eq(Mux(at_end, beyond, target)),
                          beyond.eq(Mux(at_end, beyond + groups, beyond))]
+        weight_read = weight
         with m.If(self.start):
             m.d.sync += weight.eq(0)
-        with m.Elif(go):
+        with m.Elif(go & ~late):
             m.d.sync += weight.eq(weight + 1)
+        if p.late:
+            late_weight = Signal.like(weight)
+            weight_read = Mux(late, late_weight, weight)
+            with m.If(self.start):
+                m.d.sync += late_weight.eq(p.late_weights)
+            with m.Elif(go & late):
+                m.d.sync += late_weight.eq(late_weight + 1)
 
         available = []
         for i, segment in enumerate(p.segments):
             count = Signal(range(2 * segment.words + 2), init=segment.words, name=f"available{i}")
             spent = Signal(name=f"spent{i}")
-            m.d.comb += spent.eq(self.release & (last if segment.on_last else 1))
+            runs = last if segment.on_last else ~skip if segment.late else ~tail
+            m.d.comb += spent.eq(ended & runs)
             m.d.sync += count.eq(count + self.written[i] - Mux(spent, segment.words, 0))
             available.append(count)
         if available:
@@ -148,10 +171,10 @@ class BlockSequencer(wiring.Component):
 
         m.d.sync += [
             self.issue.valid.eq(go), self.issue.start.eq(opening), self.issue.x.eq(cur.x),
-            self.issue.zero.eq(cur.previous & first),
+            self.issue.zero.eq(cur.previous & first & ~late),
             self.issue.parity.eq(parity ^ cur.previous),
             self.issue.index.eq(index), self.issue.word.eq(word),
-            self.issue.bank.eq(bank), self.issue.weight.eq(weight),
+            self.issue.bank.eq(bank), self.issue.weight.eq(weight_read),
             self.block.valid.eq(closing), self.block.words.eq(cur.words),
             self.block.bias.eq(cur.bias), self.block.drain.eq(cur.drain),
         ]

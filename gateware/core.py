@@ -71,7 +71,7 @@ class Core(wiring.Component):
         wiring.connect(m, sink.y, wiring.flipped(self.y))
         m.d.comb += [
             blocks.whole.eq(source.whole), blocks.first.eq(source.first),
-            blocks.last.eq(source.last), source.start.eq(blocks.start),
+            blocks.last.eq(source.last), source.start.eq(blocks.start & blocks.takes_input),
             source.release.eq(blocks.release),
             blocks.y_free.eq(sink.free), sink.start.eq(blocks.start & blocks.gives_output),
             blocks.token_free.eq(rows.token_free), rows.start.eq(blocks.start),

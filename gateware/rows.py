@@ -1,6 +1,6 @@
 """The vector lanes' sequencer: replays the table of vector rows, one element a cycle."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -18,7 +18,8 @@ class RowSequencer(wiring.Component):
 
     A row waits ``gap`` cycles behind the one before, which covers every dependence between rows; a
     row that takes drained words also waits for each of them. ``issue`` is valid the cycle after the
-    decision, ``popped`` in the cycle of the decision.
+    decision, ``popped`` in the cycle of the decision. Late rows with nothing to do take their time
+    and do nothing, so that gaps hold.
 
     Parameters
     ----------
@@ -28,8 +29,8 @@ class RowSequencer(wiring.Component):
 
     Members
     -------
-    start, first, last : In(1), the array starts a step, and its flags
-    token_free : Out(1), one more step may start
+    start, first, last : In(1), the array starts a step or tail, and its flags
+    token_free : Out(1), one more may start
     pushing : In(1), a drained word may be taken by the decision after this cycle
     popped : Out(1)
     issue : Out, one element of a row
@@ -56,15 +57,17 @@ class RowSequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        records = row_records(self.p)
-        m.submodules.reader = reader = TableReader(records, early_end(self.p.rows),
+        p = self.p
+        records = row_records(p)
+        m.submodules.reader = reader = TableReader(records, early_end(p.rows),
                                                  self.style)
         m.submodules.tokens = tokens = SyncFIFO(width=2, depth=TOKENS)
         row = reader.row
 
         cur = Signal(reader.layout)
-        valid, only, waited, drained, first, last, parity = (Signal(name=n) for n in (
-            "valid", "only", "waited", "drained", "first", "last", "parity"))
+        valid, only, waited, drained, first, last = (Signal(name=n) for n in (
+            "valid", "only", "waited", "drained", "first", "last"))
+        parity = Signal(init=p.late)
         left = Signal(width_for(max(r["count"] for r in records)))
         element = Signal.like(left)
         gap = Signal(width_for(max(r["gap"] for r in records)))
@@ -72,17 +75,25 @@ class RowSequencer(wiring.Component):
         after = Signal.like(available)
         taken = Signal(self.issue_layout["word"].shape)
         go, finish, load, start = (Signal(name=n) for n in ("go", "finish", "load", "begins"))
+        blank = tail_next = Const(0)
+        tail = Signal(init=p.late)
+        if p.late:
+            skip = Signal()
+            blank, tail_next = cur.late & skip, last & ~tail
+            with m.If(start):
+                m.d.sync += [tail.eq(tail_next), skip.eq(tail)]
         m.d.comb += [
             tokens.w_en.eq(self.start),
             tokens.w_data.eq(self.first | (self.last << 1)),
             self.token_free.eq(tokens.w_rdy),
-            go.eq(valid & waited & (~cur.drain | drained)),
+            go.eq(valid & waited & (~cur.drain | drained | blank)),
             finish.eq(go & only),
             load.eq((finish | ~valid) & reader.valid & (~reader.first | tokens.r_rdy)),
             start.eq(load & reader.first),
             tokens.r_en.eq(start),
-            reader.take.eq(load), reader.started.eq(start), reader.last.eq(last),
-            self.popped.eq(go & cur.drain),
+            reader.take.eq(load), reader.started.eq(start & ~tail_next),
+            reader.last.eq(last),
+            self.popped.eq(go & cur.drain & ~blank),
             after.eq(available + self.pushing - self.popped),
         ]
         m.d.sync += [available.eq(after), drained.eq(after != 0)]
@@ -98,11 +109,11 @@ class RowSequencer(wiring.Component):
             m.d.sync += [gap.eq(gap - 1), waited.eq(gap == 1)]
         with m.If(start):
             m.d.sync += [first.eq(tokens.r_data[0]), last.eq(tokens.r_data[1]),
-                         parity.eq(~parity)]
+                         parity.eq(parity ^ ~tail)]
 
         issue = self.issue
         m.d.sync += [
-            issue.valid.eq(go), issue.fn.eq(cur.fn), issue.drain.eq(cur.drain),
+            issue.valid.eq(go & ~blank), issue.fn.eq(cur.fn), issue.drain.eq(cur.drain),
             issue.a.eq(cur.a + element), issue.b.eq(cur.b + element), issue.c.eq(cur.c + element),
             issue.word.eq(taken), issue.one.eq(cur.one), issue.has_c.eq(cur.has_c),
             issue.zero_a.eq(cur.old_a & first), issue.zero_b.eq(cur.old_b & first),
@@ -110,10 +121,10 @@ class RowSequencer(wiring.Component):
             issue.subtract.eq(cur.subtract), issue.relu.eq(cur.relu),
             issue.store.eq(cur.store & go), issue.dst.eq(cur.dst + element),
             issue.out.eq(cur.out), issue.align.eq(cur.align), issue.index.eq(cur.index),
-            issue.copied.eq(cur.copied & go), issue.segment.eq(cur.segment),
+            issue.copied.eq(cur.copied & go & ~blank), issue.segment.eq(cur.segment),
             issue.operand.eq(cur.operand + element), issue.copy.eq(cur.copy),
             issue.parity.eq(~parity),
-            issue.sent.eq(cur.sent & go & (last if self.p.last_step else 1)),
+            issue.sent.eq(cur.sent & go & ~blank & (last if self.p.last_step else 1)),
             issue.y.eq(cur.y + element),
         ]
         return m

@@ -36,7 +36,7 @@ class Value:
     words: int
 
 
-def lower(quantized, lanes, slices, fast=False, deep=False):
+def lower(quantized, lanes, slices, fast=False, deep=False, late=False):
     """The program of ``quantized`` on ``lanes`` array lanes in ``slices`` slices.
 
     ``fast`` lanes take two operands a cycle,
@@ -46,6 +46,10 @@ def lower(quantized, lanes, slices, fast=False, deep=False):
     A row block drains ``k * ceil(units/T)`` words a slice, gate by gate; unit u lives in slice
     ``u mod T``; the blocks of a cell run group of units by group of units, and each vector row
     follows the block that completes its operands.
+
+    ``late``: where every step is given, the layers behind the last recurrent one run a step later,
+    as late rows (see :class:`rnnhw.program.Program`). The last of them follows the next step's row
+    blocks, whose own state is then under way, each other one lies a block before.
 
     Raises
     ------
@@ -58,20 +62,22 @@ def lower(quantized, lanes, slices, fast=False, deep=False):
     if lanes < need * slices:
         raise RnnhwError(f"{lanes} lanes in {slices} slices are too few for this model; "
                          f"{need * slices} are the least, or choose fewer vector_lanes.")
-    return _Lowering(quantized, lanes, slices, fast, deep).program()
+    behind = quantized.model.behind if late and not quantized.model.last_step else ()
+    return _Lowering(quantized, lanes, slices, fast, deep, behind).program()
 
 
 class _Lowering:
     """State of one lowering; ``program`` gives its result."""
 
-    def __init__(self, quantized, lanes, slices, fast, deep):
+    def __init__(self, quantized, lanes, slices, fast, deep, late):
         self.q, self.fast, self.deep = quantized, fast, deep
         self.step = 2 if fast else 1
         self.align = self.step if slices % self.step else 1
         self.P, self.T = lanes, slices
+        self.late = late or (False,) * len(quantized.layers)
         self.drains, self.outs, self.copies, self.aligns, self.indices = (Pool() for _ in range(5))
         self.ranges, self.rows, self.reads, self.writes = [], [], [], []
-        self.weights, self.biases = [], []
+        self.weights, self.late_weights, self.biases = [], [], []
         self.acc_bound = 0
         self.segments = self._segments()
         self.by_name = {s.name: i for i, s in enumerate(self.segments)}
@@ -85,13 +91,25 @@ class _Lowering:
                     continue
                 words = ceil(q.layer.output_size / self.T)
                 found.append(Segment(f"{i}.{name}", base, q.layer.output_size, words,
-                                     self.q.model.on_last[i]))
+                                     self.q.model.on_last[i], self.late[i]))
                 base += -(-words // self.align) * self.align
         return tuple(found)
 
+    def _blocks(self):
+        """The row blocks of all layers in the order that the array runs them."""
+        layers = [self._layer(i) for i in range(len(self.q.layers))]
+        blocks = [block for found, late in zip(layers, self.late) if not late for block in found]
+        # the array knows no more than two runs before a step has started
+        first = 1 if len(blocks[0][2].operands) > 1 else 2
+        at = len(blocks)
+        for found in [found for found, late in zip(layers, self.late) if late][::-1]:
+            blocks[at:at] = found
+            at = max(first, at - 1)
+        return blocks
+
     def program(self):
-        for i in range(len(self.q.layers)):
-            self._layer(i)
+        for block in self._blocks():
+            self._emit(*block)
         q, model = self.q, self.q.model
         words = [q.formats[f].width for q in self.q.layers for f in q.formats
                  if not f.startswith("weight")]
@@ -105,7 +123,7 @@ class _Lowering:
             operand_words=max((s.base + s.words for s in self.segments), default=0),
             operand_width=max(operand_widths, default=1),
             ranges=tuple(self.ranges), rows=tuple(self.rows),
-            weights=np.concatenate(self.weights),
+            weights=np.concatenate(self.weights + self.late_weights),
             weight_bits=max(q.layers[i].formats[w].width for i in range(last + 1)
                             for w in ("weight_ih", "weight_hh") if w in q.layers[i].formats),
             biases=np.concatenate(self.biases), acc_width=int(self.acc_bound).bit_length() + 1,
@@ -133,19 +151,24 @@ class _Lowering:
         return replace(program, rows=tuple(rows), state_words=words)
 
     def _layer(self, i):
-        """Row blocks of layer ``i`` and the vector rows that follow each."""
+        """Row blocks of layer ``i`` in order, as ``_emit`` takes them."""
         cell, size = CELLS[self.q.layers[i].layer.kind], self.q.layers[i].layer.output_size
         units = [self.T * (self.P // self.T // len(p.sums)) for p in cell.products]
         whole = any("q" in p.operands for p in cell.products)
         group = size if whole else max(units)
+        found = []
         for g0 in range(0, size, group):
             g1 = min(size, g0 + group)
             emitted = set()
             for product, step in zip(cell.products, units):
                 for u0 in range(g0, g1, step):
-                    u1 = min(g1, u0 + step)
-                    self._block(i, product, u0, u1)
-                    self._follow(i, cell, product, (g0, g1), (u0, u1), emitted)
+                    found.append((i, cell, product, (g0, g1), (u0, min(g1, u0 + step)), emitted))
+        return found
+
+    def _emit(self, i, cell, product, group, units, emitted):
+        """A row block of layer ``i`` and the vector rows that follow it."""
+        self._block(i, product, *units)
+        self._follow(i, cell, product, group, units, emitted)
 
     def _operands(self, i, product):
         """Operand runs of a block, oldest first: input, own last state, fresh outputs."""
@@ -157,7 +180,7 @@ class _Lowering:
             own = name != "x"
             key = f"{i}.{name}" if own else self._output_segment(i - 1)
             segment = self.segments[self.by_name[key]]
-            fresh = name != "h"
+            fresh = name != "h" and (own or self.late[i] == self.late[i - 1])
             age = 1 if not fresh else 3 if own else 2
             found.append((age, "weight_hh" if own else "weight_ih", segment.length, key,
                           {"need": segment.words if fresh else 0, "previous": not fresh}))
@@ -192,7 +215,7 @@ class _Lowering:
             pairs = padded.reshape(len(row), cycles, self.step)
             contents = np.zeros((cycles, self.P, self.step), np.int64)
             contents[:, lane] = pairs.transpose(1, 0, 2)
-            self.weights.append(contents)
+            (self.late_weights if self.late[i] else self.weights).append(contents)
             if self.fast:
                 bias = bias - pairs.prod(axis=2).sum(axis=1)
             operand = self.q.operands[key]
@@ -206,7 +229,7 @@ class _Lowering:
                         drain=self.drains((shift, pre.width))) if end else {}
             self.ranges.append(RangeRow(
                 segment=segment, base=base, count=cycles, start_block=position == 0,
-                on_last=self.q.model.on_last[i], **fields, **tail))
+                on_last=self.q.model.on_last[i], late=self.late[i], **fields, **tail))
         self.acc_bound = max(self.acc_bound, int(bound.max()))
         contents = np.zeros(words * len(product.sums) * self.T, np.int64)
         contents[lane] = bias
@@ -252,7 +275,7 @@ class _Lowering:
         fields = self._arithmetic(fn, fracs, out)
         fields |= dict(old="".join(k for k in "abc" if k in reads and reads[k][2]),
                        subtract=op.subtract, relu=relu, drain=product is not None,
-                       on_last=self.q.model.on_last[i])
+                       on_last=self.q.model.on_last[i], late=self.late[i])
         key = f"{i}.{op.dst}"
         if op.dst in cell.operands and key in self.by_name:
             operand, segment = self.q.operands[key], self.segments[self.by_name[key]]

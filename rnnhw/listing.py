@@ -63,7 +63,7 @@ class _Greedy(Timeline):
         """Earliest start of row ``k``, whose operands of step ``t`` are all under way, or None
         while its drained words are not."""
         row, start = self.p.rows[k], self.begin + 1
-        if row.drain:
+        if row.drain and not (row.late and self.passes[t].skip):
             if len(self.popped) + row.count > len(self.drained):
                 return None
             start = max(start, self.drained[len(self.popped)])

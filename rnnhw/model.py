@@ -210,10 +210,15 @@ class Model:
         return self.layers[-1].output_size
 
     @property
+    def behind(self):
+        """For each layer, whether it lies behind the last recurrent one; none where none is."""
+        recurrent = [i for i, layer in enumerate(self.layers) if isinstance(layer, Recurrent)]
+        return tuple(bool(recurrent) and i > recurrent[-1] for i in range(len(self.layers)))
+
+    @property
     def on_last(self):
         """For each layer, whether it runs for the last step of a sequence only."""
-        recurrent = [i for i, layer in enumerate(self.layers) if isinstance(layer, Recurrent)]
-        return tuple(self.last_step and i > recurrent[-1] for i in range(len(self.layers)))
+        return tuple(self.last_step and behind for behind in self.behind)
 
     def run(self, x, lengths=None):
         """Float output, as the framework the model came from would compute it.

@@ -57,7 +57,7 @@ class Segment:
     """A range of operand memory, one word of ``slices`` elements after another.
 
     ``words`` are counted per step by a ready counter that starts one step ahead, so that the state
-    before the first step counts as written.
+    before the first step counts as written. ``late`` ones are written by late rows.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Segment:
     length: int
     words: int
     on_last: bool
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class RangeRow:
     words : words drained per slice
     bias : address of the first bias word
     drain : index into ``Program.drains``
+    late : the run is of the step before, see :class:`Program`
     """
 
     segment: int
@@ -95,6 +97,7 @@ class RangeRow:
     bias: int = 0
     drain: int = 0
     on_last: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ class VectorRow:
     segment, operand, copy : of the operand copy: segment, first word, index into ``copies``
     y : first word of the output buffer; a model that gives its last step only sends it then
     gap : cycles to wait behind the row before
+    late : the row is of the step before, see :class:`Program`
     """
 
     fn: str
@@ -137,6 +141,7 @@ class VectorRow:
     y: int = -1
     gap: int = 0
     on_last: bool = False
+    late: bool = False
 
 
 ONE_FRAC = 14      # a factor of one in the vector lane is 2**14
@@ -165,6 +170,11 @@ class Copy:
 class Program:
     """Everything the core is generated from.
 
+    A step replays the tables. Rows that are ``late`` do the work of the step before: the array
+    leaves them out where nothing is left to do, in the first step of a sequence, whose vector rows
+    then do nothing for as long as they take; behind a sequence's last step the late rows alone are
+    run, as a tail.
+
     Parameters
     ----------
     lanes, slices : P and T; ``lanes`` is a multiple of ``slices``
@@ -173,7 +183,8 @@ class Program:
         Fast inner product: two operands a cycle, two products a multiplier (Winograd 1968).
     deep : bool
         Deep pipelines, for parts whose block RAMs and multipliers are slow without registers.
-    weights : int64 (words, lanes, elements a cycle), in the order the array reads them
+    weights : int64 (words, lanes, elements a cycle), in the order the array reads them; those of
+        late runs last
     biases : int64 (words, slices), with half an LSB of rounding added, less eta where ``fast``
     drains : tuple of (shift, width) of the drain's requantize
     outs, copies : tuples of Out and Copy
@@ -226,6 +237,16 @@ class Program:
     def latencies(self):
         """Pipeline distances of this program's core."""
         return latencies(self.fast, self.deep)
+
+    @cached_property
+    def late(self):
+        """Whether outputs come a step later, by late rows."""
+        return any(row.late for row in self.ranges)
+
+    @property
+    def late_weights(self):
+        """Word at which the weights of late runs begin."""
+        return len(self.weights) - sum(row.count for row in self.ranges if row.late)
 
     @property
     def per_cycle(self):

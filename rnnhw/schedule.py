@@ -7,10 +7,13 @@ gateware. """
 
 from collections import defaultdict
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
 from .program import TOKENS, X_BUFFERS, Y_BUFFERS
+
+APART = 1 << 30    # cycles between steps that do not meet
 
 
 def _in_order(earliest, start):
@@ -19,46 +22,86 @@ def _in_order(earliest, start):
     return index + np.maximum(np.maximum.accumulate(earliest - index), start)
 
 
+class Pass(NamedTuple):
+    """One replay of the tables: a step, or the ``tail`` behind a sequence's last step.
+
+    ``number`` is that of the step whose state the late rows see as the step before's; ``skip`` says
+    that they have nothing to do, ``gives`` the step whose output leaves, or None.
+    """
+
+    number: int
+    last: bool
+    tail: bool = False
+    skip: bool = False
+    gives: int | None = None
+
+
+def _passes(program, last):
+    """The passes of steps that are their sequence's last where ``last`` says so."""
+    found, skip = [], True
+    for t, ends in enumerate(last):
+        gives = t if ends or not program.last_step else None
+        if program.late:
+            gives = None if skip else t - 1
+        found.append(Pass(t, ends, skip=program.late and skip, gives=gives))
+        if program.late and ends:
+            found.append(Pass(t + 1, False, tail=True, gives=t))
+        skip = ends
+    return found
+
+
 class Timeline:
     """One run of the core over ``last`` (one bool a step), with words always offered and taken.
+
+    ``offered`` gives the cycle from which each step's words are offered, 0 where left out.
 
     Attributes
     ----------
     x_first, x_last : cycle in which a step's first and last x word is accepted
-    start, issued : cycle of a step's start and of its last array decision
+    start, issued : cycle of a pass's start and of its last array decision
     y_last : cycle in which a step's last y word is taken, or None where it gives none
     """
 
-    def __init__(self, program, last):
+    def __init__(self, program, last, offered=()):
         self.p, self.far = program, program.latencies
-        self.last = list(last)
+        self.passes = _passes(program, last)
+        self.offered = [*offered, *[0] * (len(last) - len(offered))]
         self.x_first, self.x_last, self.start, self.issued = [], [], [], []
-        self.y_last = [None] * len(self.last)
+        self.released = []                    # decision that frees a step's input
+        self.y_last = [None] * len(last)
         self.vector_start = []
         self.written = defaultdict(list)      # (segment, step) -> decisions of its words, + operand
         self.drained = []                     # decision from which each drained word may be taken
         self.popped = []                      # decision that took it
         self.row_at, self.row_end = (0, 0), -1
-        self.y_taken, self.y_steps = -1, []
+        self.y_taken, self.y_passes = -1, []
+        late = [k for k, row in enumerate(program.rows) if row.late]
+        early = [k for k, row in enumerate(program.rows) if not row.on_last]
+        self.rows = {(tail, ends): late if tail else range(len(program.rows)) if ends else early
+                     for tail in (False, True) for ends in (False, True)}
         self._run()
 
     def _run(self):
         array, cooled = -1, 0
-        for t, last in enumerate(self.last):
-            self._input(t)
-            start = max(array, self.x_last[t] + 2, self._output_credit(t, last),
-                        self.start[-1] + 2 if t else 0)
-            if t >= TOKENS:
-                self._rows_until(lambda t=t: len(self.vector_start) > t - TOKENS)
-                start = max(start, self.vector_start[t - TOKENS] + 2)
+        for n, now in enumerate(self.passes):
+            if not now.tail:
+                self._input(now.number)
+            start = max(array + now.tail, 0 if now.tail else self.x_last[now.number] + 2,
+                        self._output_credit(n), self.start[-1] + 2 if n else 0)
+            if n >= TOKENS:
+                self._rows_until(lambda n=n: len(self.vector_start) > n - TOKENS)
+                start = max(start, self.vector_start[n - TOKENS] + 2)
             self.start.append(start)
             array = start
             for k, row in enumerate(self.p.ranges):
-                if row.on_last and not last:
+                if (row.on_last and not now.last or row.late and now.skip
+                        or now.tail and not row.late):
                     continue
-                if k == 1 and k + 1 < len(self.p.ranges) and self.p.ranges[2].on_last:
+                # whether the third run is next is known once its step has started
+                third = self.p.ranges[2] if k == 1 and len(self.p.ranges) > 2 else None
+                if third and (third.on_last or third.late):
                     array = max(array, start + 2)
-                times = _in_order(self._ready(row, t), array + 1)
+                times = _in_order(self._ready(row, now.number), array + 1)
                 if row.end_block:
                     room = len(self.drained) + row.words - self.p.fifo_depth
                     self._rows_until(lambda room=room: len(self.popped) >= room)
@@ -69,24 +112,26 @@ class Timeline:
                                      for j in range(row.words)]
                 array = int(times[-1])
             self.issued.append(array)
-        self._rows_until(lambda: self.row_at[0] == len(self.last))
+            if not now.tail:
+                self.released.append(array)
+        self._rows_until(lambda: self.row_at[0] == len(self.passes))
 
     def _input(self, t):
-        first = self.x_last[t - 1] + 1 if t else 0
+        first = max(self.offered[t], self.x_last[t - 1] + 1 if t else 0)
         if t >= X_BUFFERS:
-            first = max(first, self.issued[t - X_BUFFERS] + 2)
+            first = max(first, self.released[t - X_BUFFERS] + 2)
         self.x_first.append(first)
         self.x_last.append(first + self.p.input_size - 1)
 
-    def _output_credit(self, t, last):
-        if self.p.last_step and not last:
+    def _output_credit(self, n):
+        if self.passes[n].gives is None:
             return 0
-        self.y_steps.append(t)
-        if len(self.y_steps) <= Y_BUFFERS:
+        self.y_passes.append(n)
+        if len(self.y_passes) <= Y_BUFFERS:
             return 0
-        owner = self.y_steps[-1 - Y_BUFFERS]
+        owner = self.y_passes[-1 - Y_BUFFERS]
         self._rows_until(lambda: self.row_at[0] > owner)
-        return self.y_last[owner] + 2
+        return self.y_last[self.passes[owner].gives] + 2
 
     def _ready(self, row, t):
         """Earliest decisions to issue the elements of a run."""
@@ -105,26 +150,28 @@ class Timeline:
             self._vector_row()
 
     def _vector_row(self):
-        t, k = self.row_at
-        row = self.p.rows[k]
-        self._issue(t, row, self._begin(t, k == 0) + 1 + row.gap)
-        k += 1
-        while k < len(self.p.rows) and self.p.rows[k].on_last and not self.last[t]:
-            k += 1
-        self.row_at = (t, k) if k < len(self.p.rows) else (t + 1, 0)
+        n, i = self.row_at
+        found = self.rows[self.passes[n].tail, self.passes[n].last]
+        row = self.p.rows[found[i]]
+        self._issue(n, row, self._begin(n, i == 0) + 1 + row.gap)
+        self.row_at = (n, i + 1) if i + 1 < len(found) else (n + 1, 0)
 
-    def _begin(self, t, first):
-        """Cycle in which the next row becomes the current one; ``first`` of its step's."""
+    def _begin(self, n, first):
+        """Cycle in which the next row becomes the current one; ``first`` of its pass's."""
         begin = self.row_end
         if first:
-            begin = max(begin, self.start[t] + 1)
+            begin = max(begin, self.start[n] + 1)
             self.vector_start.append(begin)
         return begin
 
-    def _issue(self, t, row, earliest):
-        """Run ``row`` of step ``t``; the decisions of its elements."""
-        p = self.p
+    def _issue(self, n, row, earliest):
+        """Run ``row`` of pass ``n``; the decisions of its elements."""
+        p, now = self.p, self.passes[n]
         times = np.zeros(row.count, np.int64)
+        if row.late and now.skip:
+            times = _in_order(times, earliest)
+            self.row_end = int(times[-1])
+            return times
         if row.drain:
             first = len(self.popped)
             if first + row.count > len(self.drained):
@@ -134,13 +181,13 @@ class Timeline:
         if row.drain:
             self.popped += times.tolist()
         if row.segment >= 0:
-            self.written[row.segment, t] += (times + self.far.operand).tolist()
-            self.written.pop((row.segment, t - 2), None)
-        if row.y >= 0 and (self.last[t] or not p.last_step):
+            self.written[row.segment, now.number] += (times + self.far.operand).tolist()
+            self.written.pop((row.segment, now.number - 2), None)
+        if row.y >= 0 and now.gives is not None:
             words = np.repeat(times + self.far.output, p.slices)
             words = words[:p.output_size - row.y * p.slices]
             self.y_taken = int(_in_order(words, self.y_taken + 1)[-1])
-            self.y_last[t] = self.y_taken
+            self.y_last[now.gives] = self.y_taken
         self.row_end = int(times[-1])
         return times
 
@@ -171,9 +218,16 @@ class Schedule:
 
     @property
     def latency_cycles(self):
-        """Cycles from the last x word of a step to its last y word, on an idle core."""
-        run = Timeline(self.program, [True])
-        return run.y_last[0] - run.x_last[0]
+        """Cycles from the last x word of a step to its last y word, on an idle core.
+
+        Where outputs come a step later, of a sequence's last step, whose tail gives its output;
+        behind that of the step before, with which the core is otherwise done.
+        """
+        if not self.program.late:
+            run = Timeline(self.program, [True])
+        else:
+            run = Timeline(self.program, [False, True], offered=(0, APART))
+        return run.y_last[-1] - run.x_last[-1]
 
     @property
     def cycles_per_step(self):
@@ -181,7 +235,9 @@ class Schedule:
         if self._periodic is None:
             steps = 32
             run = Timeline(self.program, [False] * (steps - 1) + [True])
-            issued = run.issued[:-1] if self.program.last_step else run.issued
+            issued = run.issued
+            if self.program.last_step or self.program.late:
+                issued = issued[:-1]
             self._periodic = Fraction(issued[-1] - issued[len(issued) // 2],
                                       len(issued) - 1 - len(issued) // 2)
             for period in range(1, 9):

@@ -14,7 +14,7 @@ def _plain(records):
 
 def range_records(program):
     """Records of the array's table; ``count`` is one less than the elements of the run."""
-    return _plain({
+    return _plain({**({"late": row.late} if program.late else {}),
         "x": row.segment < 0, "segment": max(0, row.segment), "base": row.base,
         "count": row.count - 1, "single": row.count == 1, "need": row.need,
         "most": row.need + (program.segments[row.segment].words - 1 if row.segment >= 0 else 0),
@@ -25,7 +25,7 @@ def range_records(program):
 
 def row_records(program):
     """Records of the vector lanes' table; ``count`` is one less than the elements of the row."""
-    return _plain({
+    return _plain({**({"late": row.late} if program.late else {}),
         "fn": FUNCTIONS.index(row.fn), "drain": row.drain,
         "a": max(0, row.a), "b": max(0, row.b), "c": max(0, row.c),
         "one": row.b < 0, "has_c": row.c >= 0,

@@ -20,7 +20,7 @@ class Case:
 
     ``layers`` are ``(kind, size)`` or ``(kind, size, activation)``, ``kind`` being lstm, gru,
     gru_reset_before or linear; ``lengths`` the sequences that are run one after another. ``fast``
-    and ``deep`` are those of :func:`rnnhw.compiler.lower`.
+    and ``deep`` are those of :func:`rnnhw.compiler.lower`, ``late`` likewise.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Case:
     config: dict = field(default_factory=dict)
     fast: bool = False
     deep: bool = False
+    late: bool = False
 
     def model(self, seed=0):
         """The float model, its weights random and all different."""
@@ -61,7 +62,8 @@ class Case:
         config = Config(seed=seed, **self.config)
         calibration = rng.normal(size=(4, 12, self.inputs))
         quantized = quantize(self.model(seed), config, calibration)
-        return quantized, lower(quantized, self.lanes, self.slices, self.fast, self.deep)
+        return quantized, lower(quantized, self.lanes, self.slices, self.fast, self.deep,
+                                self.late)
 
     def stimulus(self, quantized, seed=0):
         """Input codes ``(sequences, steps, inputs)``: random, with the extremes of the format."""
@@ -170,6 +172,27 @@ CASES = (
          config={"weight_bits": 3, "activation_bits": 2}),
     Case("deep_five_slices", 6, (("lstm", 11), ("linear", 7, "tanh")), 20, 5, deep=True),
     Case("deep_wide_gru", 13, (("gru", 16),), 32, 4, deep=True),
+    Case("late_lstm", 5, (("lstm", 6), ("linear", 3)), 8, 1, late=True),
+    Case("late_one_step_sequences", 4, (("gru", 5), ("linear", 4)), 6, 2, (1, 1, 2, 1, 1, 1, 3),
+         late=True),
+    Case("late_activation", 6, (("lstm", 9), ("linear", 7, "tanh")), 12, 3, (2, 1, 5), late=True),
+    Case("late_stack", 4, (("gru", 6), ("lstm", 5), ("linear", 9, "relu"), ("linear", 4)), 8, 2,
+         late=True),
+    Case("late_three_layers", 3, (("gru_reset_before", 6), ("linear", 8, "relu"),
+                                  ("linear", 5, "sigmoid"), ("linear", 2)), 6, 2, (3, 1, 1, 4),
+         fast=True, late=True),
+    Case("late_fast_deep", 13, (("gru", 16), ("linear", 10)), 16, 4, (1, 5, 2), fast=True, deep=True,
+         late=True),
+    Case("late_few_blocks", 7, (("lstm", 4), ("linear", 11), ("linear", 6)), 16, 4, (2, 1, 1, 3),
+         fast=True, late=True),
+    Case("late_wide_output", 2, (("gru", 3), ("linear", 40)), 8, 4, (3, 1, 2), deep=True, late=True),
+    Case("late_behind_linear", 4, (("linear", 6, "relu"), ("gru", 5), ("linear", 3)), 5, 1,
+         (4, 1, 1, 2), late=True),
+    Case("late_fast_lstm", 5, (("lstm", 13), ("linear", 6, "sigmoid")), 20, 5, (1, 1, 4), fast=True,
+         late=True),
+    Case("late_one_unit", 1, (("lstm", 1), ("linear", 1)), 4, 1, (3, 1, 1, 1, 2), deep=True,
+         late=True),
+    Case("late_last_step", 6, (("lstm", 8), ("linear", 5)), 8, 2, last_step=True, late=True),
 )
 
 IN_COCOTB = CASES[::3]
