@@ -2,18 +2,20 @@
 
     python -m benchmarks.efficiency [PRESET ...] [--board BENCH]
 
-For each preset one ``core.v``, for an ECP5 of any size or for the bench target, is simulated under
-cocotb for sequences of 1, 5 and 6 steps; bits must be the integer model's and cycles the
-estimate's. A figure counts the dense multiply-accumulates of a step over the multipliers times the
-cycles of a further step: batch 1, one stream, everything included. The bound is that of the busiest
-part of the core. """
+For each preset, and either placement of its output where it has a choice, one ``core.v``, for an
+ECP5 of any size or for the bench target, is simulated under cocotb for sequences of 1, 5 and 6
+steps; bits must be the integer model's and cycles the estimate's. A figure counts the dense
+multiply-accumulates of a step over the multipliers times the cycles of a further step: batch 1, one
+stream, everything included. The bound is that of the busiest part of the core. """
 
 import argparse
 import sys
 import tempfile
 
+from rnnhw.config import PLACEMENTS
 from rnnhw.errors import RnnhwError
 from rnnhw.losses import CAUSES
+from rnnhw.project import resolve
 from rnnhw.report import table
 
 from .netlist import figures as of_netlist
@@ -27,6 +29,7 @@ ASKED = {"lstm-128": {ARRAY: 1.95, ALL: 1.88}, "gru-128": {ARRAY: 1.95, ALL: 1.8
          "lstm-16-64": {CYCLES: 205, "array_multipliers": 65},
          "lstm-128-plain": {ARRAY: 0.99}}
 UNTUNED = ("lstm-37-100", "gru-13-64", "lstm-200-300", "lstm-3x32")
+PLACED = ("lstm-40-128-fc", "gru-13-64-fc")
 LEAST = (ARRAY, ALL)
 
 
@@ -37,19 +40,32 @@ def meets(row):
                          for key, value in asked.items())
 
 
-def figures(say, presets=(*ASKED, *UNTUNED), board=None):
-    """One row a preset, ready for JSON."""
+def placements(name):
+    """Values of ``output_placement`` that make a difference to a preset."""
+    model = resolve(name).model
+    return PLACEMENTS if any(model.behind) and not model.last_step else PLACEMENTS[:1]
+
+
+def figures(say, presets=(*ASKED, *UNTUNED, *PLACED), board=None):
+    """One row for each preset and placement of its output, ready for JSON."""
     rows = []
     for name in presets:
-        with tempfile.TemporaryDirectory() as folder:
-            row, _ = of_netlist(name, board, folder, say)
-        rows.append({**row, "asked": ASKED.get(name), "meets": meets(row)})
+        for placement in placements(name):
+            with tempfile.TemporaryDirectory() as folder:
+                row, _ = of_netlist(name, board, folder, say, output_placement=placement)
+            rows.append({**row, "asked": ASKED.get(name), "meets": meets(row)})
     return rows
+
+
+def _network(row):
+    """Name of a row's network, with the placement of its output if that is not the usual one."""
+    late = row["placement"] != PLACEMENTS[0]
+    return row["network"] + f", {row['placement']}" * late
 
 
 def page(rows):
     """The rows as text."""
-    first = table([[r["network"], r["lanes"], r["vector_lanes"], r["array_multipliers"],
+    first = table([[_network(r), r["lanes"], r["vector_lanes"], r["array_multipliers"],
                     r["total_multipliers"], f"{r[CYCLES]:g}", r["latency_cycles"],
                     f"{r[ARRAY]:.4f}", f"{r[ALL]:.4f}", r["equal"],
                     "-" if r["meets"] is None else r["meets"], r["netlist"][:12]]
@@ -57,7 +73,7 @@ def page(rows):
                   ["network", "lanes", "T", "array", "all", "cycles", "latency",
                    "MACs/array/cycle", "over all", "equal", "as asked", "core.v"])
     causes = [cause for cause in CAUSES if any(r["losses"][cause] for r in rows)]
-    second = table([[r["network"], f"{r[CYCLES]:g}", r["bound_cycles"],
+    second = table([[_network(r), f"{r[CYCLES]:g}", r["bound_cycles"],
                      f"{100 * (1 - sum(r['losses'].values())):.1f} %",
                      *(f"{100 * r['losses'][cause]:.1f} %" for cause in causes)] for r in rows],
                    ["network", "cycles", "bound", "made", *causes])
@@ -71,8 +87,8 @@ def failed(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("presets", nargs="*", default=[*ASKED, *UNTUNED],
-                        help=f"networks (default: {' '.join([*ASKED, *UNTUNED])})")
+    parser.add_argument("presets", nargs="*", default=[*ASKED, *UNTUNED, *PLACED],
+                        help=f"networks (default: {' '.join([*ASKED, *UNTUNED, *PLACED])})")
     parser.add_argument("--board", help="bench target whose core is simulated; None takes an ECP5 "
                         "of any size (default: %(default)s)")
     args = parser.parse_args()

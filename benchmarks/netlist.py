@@ -19,13 +19,14 @@ ANY = 1 << 20              # block RAMs of a part of any size
 STEPS = (1, 5, 6)          # lengths of the sequences that are simulated
 
 
-def design_for(preset, board):
+def design_for(preset, board, **choices):
     """The design of a preset under a board's limits, its pipelines as the part needs.
 
-    Without a board it is one for an ECP5 of any size.
+    Without a board it is one for an ECP5 of any size. ``choices`` are further ones, as
+    :meth:`rnnhw.Design.with_hardware` takes them.
     """
     project = resolve(preset)
-    choices = {"board": board} if board else {"board": None, "pipeline": "deep"}
+    choices |= {"board": board} if board else {"board": None, "pipeline": "deep"}
     return rnnhw.compile(project.model, project.config).with_hardware(**choices)
 
 
@@ -46,16 +47,17 @@ def simulate(design, core, folder, steps):
     return design.simulate(codes * fmt.lsb, verilog=core, out=folder)
 
 
-def figures(preset, board, folder, say):
+def figures(preset, board, folder, say, **choices):
     """What one netlist gives: a dict ready for JSON, and its design.
 
     ``cycles`` are simulated, by sequence length; ``equal`` says whether every output bit and every
-    count was as the integer model and the estimate have it. The latency is simulated: a sequence of
-    one step takes its input words, then the latency.
+    count was as the integer model and the estimate have it. The latency is the estimate's, and
+    simulated: a sequence of one step takes its input words, then the latency, or less where the
+    output of a step before would come in between. ``choices`` are those of :func:`design_for`.
     """
     target = board or "an ECP5 of any size"
     say(f"{preset} for {target}: writing core.v.")
-    design = design_for(preset, board)
+    design = design_for(preset, board, **choices)
     core, digest = write_core(design, folder)
     estimate, program = design.estimate(), design.program
     cycles, equal = {}, True
@@ -64,12 +66,15 @@ def figures(preset, board, folder, say):
         result = simulate(design, core, folder, steps)
         cycles[steps] = result.cycles
         equal &= result.bit_exact and result.cycles == estimate.cycles(steps)
+    simulated = cycles[1] - design.model.input_size
+    latency = estimate.latency_cycles
+    equal &= simulated <= latency if program.late else simulated == latency
     return {"network": preset, "board": board, "netlist": digest, "cycles": cycles, "equal": equal,
             "lanes": program.lanes, "vector_lanes": program.slices, "fast": program.fast,
             "deep": program.deep, "array_multipliers": estimate.array_multipliers,
             "total_multipliers": estimate.total_multipliers,
             "cycles_per_step": float(estimate.cycles_per_step),
-            "latency_cycles": cycles[1] - design.model.input_size,
+            "placement": design.config.output_placement, "latency_cycles": latency,
             "macs_per_step": estimate.macs_per_step,
             "effective_macs_per_multiplier_cycle": estimate.effective_macs_per_multiplier_cycle,
             "effective_macs_over_all": estimate.effective_macs_over_all,

@@ -18,10 +18,12 @@ class Run:
     saturated: int
 
 
-def run_core(program, steps, *, words, gap=0.0, stall=0.0, seed=0, timeout=200_000, **kept):
+def run_core(program, steps, *, words, gap=0.0, stall=0.0, pause=0, seed=0, timeout=200_000,
+             **kept):
     """Send ``steps`` of ``(elements, first, last)`` through the core and take ``words`` y words.
 
-    ``gap`` and ``stall`` are the chances of an idle cycle at either end; ``kept`` says where the
+    ``gap`` and ``stall`` are the chances of an idle cycle at either end, ``pause`` the idle cycles
+    before each step; ``kept`` says where the
     core's memories are, as :class:`gateware.core.Core` takes it.
 
     Raises
@@ -42,6 +44,8 @@ def run_core(program, steps, *, words, gap=0.0, stall=0.0, seed=0, timeout=200_0
 
     async def send(ctx):
         for elements, first, last in steps:
+            if pause:
+                await ctx.tick().repeat(pause)
             for element in elements:
                 while gap and chance_in.random() < gap:
                     ctx.set(core.x.valid, 0)
@@ -50,7 +54,7 @@ def run_core(program, steps, *, words, gap=0.0, stall=0.0, seed=0, timeout=200_0
                 ctx.set(core.x.valid, 1)
                 await ctx.tick().until(core.x.ready)
                 result.x_cycles.append(clock[0])
-        ctx.set(core.x.valid, 0)
+            ctx.set(core.x.valid, 0)
 
     async def take(ctx):
         while len(result.words) < words:

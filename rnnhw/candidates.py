@@ -17,7 +17,7 @@ class Candidate:
 
     Parameters
     ----------
-    lanes, slices, fast, deep : as :func:`rnnhw.compiler.lower` takes them
+    lanes, slices, fast, deep, late : as :func:`rnnhw.compiler.lower` takes them
     """
 
     quantized: object
@@ -25,6 +25,7 @@ class Candidate:
     slices: int
     fast: bool
     deep: bool
+    late: bool = False
 
     @property
     def array_multipliers(self):
@@ -88,7 +89,7 @@ class Candidate:
     @cached_property
     def program(self):
         """The engine's program."""
-        return lower(self.quantized, self.lanes, self.slices, self.fast, self.deep)
+        return lower(self.quantized, self.lanes, self.slices, self.fast, self.deep, self.late)
 
     @cached_property
     def schedule(self):

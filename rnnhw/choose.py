@@ -152,7 +152,8 @@ def _candidates(quantized, config, limits, kinds):
     deep = config.pipeline == "deep" or (
         config.pipeline is None and limits is not None and limits.family != "ice40")
     lanes, array, total = _allowed(config, limits)
-    return [Candidate(quantized, count, t, fast, deep)
+    late = config.output_placement == "throughput"
+    return [Candidate(quantized, count, t, fast, deep, late)
             for fast in kinds for t in _slices(config, limits)
             for count in lane_counts(quantized, t, min(lanes, array - fast, total - t - fast))]
 

@@ -7,6 +7,7 @@ from .errors import RnnhwError
 from .fixed import FixedFormat
 
 PIPELINES = ("short", "deep")
+PLACEMENTS = ("latency", "throughput")
 
 
 def _positive(name, value, unit):
@@ -52,6 +53,10 @@ class Config:
         Two products a multiplier and cycle; None: where it takes fewer cycles and its widths fit.
     pipeline : "short", "deep" or None
         Deep has a register more behind every memory and multiplier; None: as the part needs.
+    output_placement : "latency" or "throughput"
+        When linear layers behind the last recurrent one run, if every step is given: at the end of
+        their own step, or beside the next one, where they fill the array's wait for the state.
+        A step's output then comes with the next step, a sequence's last one behind it.
     deadline_us : float or None
         The cheapest design is taken whose step, from its last input word to its last output word,
         takes no more microseconds; None: the fastest.
@@ -75,6 +80,7 @@ class Config:
     max_multipliers: int | None = None
     fast_inner_product: bool | None = None
     pipeline: str | None = None
+    output_placement: str = "latency"
     deadline_us: float | None = None
     clock_mhz: float | None = None
     block_size: int | None = None
@@ -103,6 +109,9 @@ class Config:
         if self.pipeline not in (None, *PIPELINES):
             raise RnnhwError(f"pipeline must be {' or '.join(PIPELINES)}, or left out, not "
                              f"{self.pipeline!r}.")
+        if self.output_placement not in PLACEMENTS:
+            raise RnnhwError(f"output_placement must be {' or '.join(PLACEMENTS)}, not "
+                             f"{self.output_placement!r}.")
         if self.block_size is not None or self.spectrum_bits is not None:
             raise RnnhwError("block_size and spectrum_bits (block-circulant layers) are not built "
                              "yet; leave them out.")

@@ -55,7 +55,10 @@ class Estimate:
 
     @property
     def latency_cycles(self):
-        """Cycles from the last input word of a step to its last output word."""
+        """Cycles from the last input word of a step to its last output word.
+
+        Where outputs come with the next step, of a sequence's last step.
+        """
         return self.schedule.latency_cycles
 
     @property
@@ -128,7 +131,7 @@ class Estimate:
         """Every figure, ready for JSON."""
         found = {"name": self.program.name, "lanes": self.program.lanes,
                  "fast": self.program.fast, "deep": self.program.deep,
-                 "vector_lanes": self.program.slices,
+                 "vector_lanes": self.program.slices, "late_outputs": self.program.late,
                  "cycles_per_step": self.cycles_per_step, "latency_cycles": self.latency_cycles,
                  "cycles": {str(n): self.cycles(n) for n in STEPS},
                  "array_multipliers": self.array_multipliers,
@@ -194,17 +197,20 @@ class Estimate:
                       for name, (most, there) in at["at_most_available"].items()]
             times.append(("fits", "only if synthesis saves memory" if at["fits"] is None
                           else at["fits"]))
+        late = self.program.late
         kind = "fast, two products a cycle" if self.program.fast else "one product a cycle"
         return page(f"Estimate of {self.program.name}", [
             ("Cycles", facts([("a step, steady state", self.cycles_per_step),
                               ("no schedule falls below", self.bound_cycles),
-                              ("latency, last word in to last word out", self.latency_cycles),
+                              ("latency, last word in to last word out"
+                               + ", of a sequence's last step" * late, self.latency_cycles),
                               *((f"a sequence of {n} step{'s' * (n > 1)}", self.cycles(n))
                                 for n in STEPS)])),
             ("Engine", facts([("array lanes", f"{self.program.lanes} ({kind})"),
                               ("xi lane", self.program.fast),
                               ("vector lanes", self.program.slices),
                               ("pipelines", "deep" if self.program.deep else "short"),
+                              *([("outputs", "with the next step, or behind the last")] * late),
                               ("multipliers of the array", self.array_multipliers),
                               ("multipliers in all", self.total_multipliers),
                               ("effective MACs per array multiplier and cycle",

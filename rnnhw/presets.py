@@ -55,6 +55,13 @@ PRESETS = {
     # sizes that nobody tuned for, the engine left to the compiler
     "lstm-37-100": Preset("LSTM, 37 inputs, 100 units", (_lstm(37, 100),)),
     "gru-13-64": Preset("GRU, 13 inputs, 64 units", (_gru(13, 64),)),
+    # a linear layer at every step, whose placement is up to `output_placement`
+    "lstm-40-128-fc": Preset("LSTM, 40 inputs, 128 units, 10 outputs at every step, 64 lanes",
+                             (_lstm(40, 128), {"kind": "linear", "output_size": 10}),
+                             config={"lanes": 64, "vector_lanes": 2}),
+    "gru-13-64-fc": Preset("GRU, 13 inputs, 64 units, 10 outputs at every step, 64 lanes",
+                           (_gru(13, 64), {"kind": "linear", "output_size": 10}),
+                           config={"lanes": 64, "vector_lanes": 4}),
     "lstm-200-300": Preset("LSTM, 200 inputs, 300 units", (_lstm(200, 300),)),
     "lstm-3x32": Preset("three LSTMs, 32 inputs, 32 units each", (
         _lstm(32, 32), *({"kind": "lstm", "hidden_size": 32},) * 2)),

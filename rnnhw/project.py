@@ -20,10 +20,10 @@ LAYER_KEYS = {
     "linear": {"input_size": int, "output_size": int, "activation": str, "bias": int, "name": str},
 }
 CONFIG_TYPES = {"activation_error": (int, float), "activation_kind": str, "board": str,
-                "pipeline": str, "fast_inner_product": bool, "deadline_us": (int, float),
-                "clock_mhz": (int, float)}
+                "pipeline": str, "output_placement": str, "fast_inner_product": bool,
+                "deadline_us": (int, float), "clock_mhz": (int, float)}
 HARDWARE = ("lanes", "vector_lanes", "max_multipliers", "fast_inner_product", "pipeline",
-            "deadline_us", "clock_mhz", "board")
+            "output_placement", "deadline_us", "clock_mhz", "board")
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", dict: "a table",
           (int, float): "a number"}
 

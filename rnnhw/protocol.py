@@ -117,7 +117,17 @@ class Identity:
 
     @classmethod
     def of(cls, program, design):
-        """Identity of the device that runs ``program``; ``design`` is its hash."""
+        """Identity of the device that runs ``program``; ``design`` is its hash.
+
+        Raises
+        ------
+        RnnhwError
+            If the program's outputs come a step late: the link answers each step before the next.
+        """
+        if program.late:
+            raise RnnhwError("A board's link answers each step before it takes the next, but the "
+                             "outputs of this design come with the next step; choose "
+                             "output_placement = \"latency\".")
         return cls(input_size=program.input_size, output_size=program.output_size,
                    x_width=program.x_width, y_width=program.y_width,
                    last_step=bool(program.last_step), slices=program.slices,

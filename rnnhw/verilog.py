@@ -82,6 +82,8 @@ def describe(program):
     x, y = program.x_format, program.y_format
     steps = ("only for the last step of a sequence (the step sent with `x_last` = 1)"
              if program.last_step else "for every step")
+    waits = ("\n  They come while the next step is worked on, those of a step with `x_last` = 1 "
+             "behind it." if program.late else "")
     memory_bits = sum(depth * width for _, depth, width, _ in program.memories)
     return f"""# {TOP}: {program.name}
 
@@ -111,7 +113,7 @@ def describe(program):
 * A step is {program.input_size} words of x, element 0 first. `x_first` and `x_last` are the same on
   all words of a step. The first step after reset acts as `x_first` whatever it says. Without
   `x_first` the state of the step before is kept, so a long sequence may come in parts.
-* The core answers with {program.output_size} words of y, element 0 first, {steps}.
+* The core answers with {program.output_size} words of y, element 0 first, {steps}.{waits}
   Steps are answered in order. Input waits while output is not taken; nothing is lost.
 
 ## Formats

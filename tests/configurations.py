@@ -1,8 +1,8 @@
 """The committed list of configurations on which gateware, golden model and cycle model must agree.
 
 Cells, stacks, sizes that do not divide into rows, slices or pairs, plain and fast lanes, short and
-deep pipelines, widths, activations, last step and every step; the tests run all of them in
-Amaranth's simulator and every third in cocotb, the benchmark prints them. """
+deep pipelines, widths, activations, last step and every step, outputs a step late; the tests run
+all of them in Amaranth's simulator and every third in cocotb, the benchmark prints them. """
 
 from dataclasses import dataclass, field
 
@@ -181,11 +181,12 @@ CASES = (
     Case("late_three_layers", 3, (("gru_reset_before", 6), ("linear", 8, "relu"),
                                   ("linear", 5, "sigmoid"), ("linear", 2)), 6, 2, (3, 1, 1, 4),
          fast=True, late=True),
-    Case("late_fast_deep", 13, (("gru", 16), ("linear", 10)), 16, 4, (1, 5, 2), fast=True, deep=True,
-         late=True),
+    Case("late_fast_deep", 13, (("gru", 16), ("linear", 10)), 16, 4, (1, 5, 2), fast=True,
+         deep=True, late=True),
     Case("late_few_blocks", 7, (("lstm", 4), ("linear", 11), ("linear", 6)), 16, 4, (2, 1, 1, 3),
          fast=True, late=True),
-    Case("late_wide_output", 2, (("gru", 3), ("linear", 40)), 8, 4, (3, 1, 2), deep=True, late=True),
+    Case("late_wide_output", 2, (("gru", 3), ("linear", 40)), 8, 4, (3, 1, 2), deep=True,
+         late=True),
     Case("late_behind_linear", 4, (("linear", 6, "relu"), ("gru", 5), ("linear", 3)), 5, 1,
          (4, 1, 1, 2), late=True),
     Case("late_fast_lstm", 5, (("lstm", 13), ("linear", 6, "sigmoid")), 20, 5, (1, 1, 4), fast=True,

@@ -62,6 +62,36 @@ def test_weights_cut_into_short_memories_are_the_same(case):
             == Schedule(program).cycles_of(case.lengths)[0])
 
 
+@pytest.mark.parametrize("name", ["gru_classifier", "lstm_stack", "late_lstm", "late_three_layers",
+                                  "late_fast_deep", "late_few_blocks"])
+def test_latency_of_the_last_step_on_an_idle_core(name):
+    case = next(case for case in CASES if case.name == name)
+    quantized, program = case.design()
+    x = case.stimulus(quantized)[:1]
+    expected = ref_words(quantized, x[:, :2], [2], case.last_step)
+    run = run_core(program, steps_of(x, [2]), words=len(expected), pause=3000)
+    assert [word for word, _ in run.words] == expected
+    assert run.y_cycles[-1] - run.x_cycles[-1] == Schedule(program).latency_cycles
+    assert program.late == name.startswith("late")
+
+
+@pytest.mark.parametrize("name", ["late_one_step_sequences", "late_three_layers"])
+def test_late_outputs_whatever_the_flags_of_a_step(name):
+    """A first step behind one not marked last, and steps that go on behind one that was."""
+    case = next(case for case in CASES if case.name == name)
+    quantized, program = case.design()
+    x = case.stimulus(quantized)[0, :3]
+    whole = golden.run(quantized, x[None]).reshape(-1).tolist()
+    flags = ((True, False), (False, False), (False, False), (True, True), (False, True),
+             (False, False), (True, False), (False, True))
+    elements = [x[i % 3] for i in range(8)]
+    steps = [(part, *flag) for part, flag in zip(elements, flags)]
+    size = program.output_size
+    run = run_core(program, steps, words=8 * size)
+    assert [word for word, _ in run.words] == 2 * whole + whole[:2 * size]
+    assert len(set(whole)) > size
+
+
 def test_state_is_kept_until_a_step_marked_first():
     case = next(case for case in CASES if case.name == "lstm_ragged")
     quantized, program = case.design()

@@ -9,7 +9,7 @@ import rnnhw
 from boards import limits
 from rnnhw.candidates import Candidate, lane_counts
 from rnnhw.choose import SLICES, choose
-from rnnhw.config import Config
+from rnnhw.config import PLACEMENTS, Config
 from rnnhw.errors import RnnhwError
 from rnnhw.memories import lay_out, rams
 from rnnhw.project import resolve
@@ -58,13 +58,36 @@ def test_pipelines_follow_the_part():
     assert not chosen(Config(lanes=8, pipeline="short"), "ulx3s-85f").deep
 
 
-def test_the_bounds_of_a_candidate_hold():
+@pytest.mark.parametrize("layers", [(("lstm", 16),), (("linear", 6),)])
+def test_throughput_has_no_effect_without_a_layer_to_place(layers):
+    assert not chosen(Config(lanes=8, output_placement="throughput"), layers=layers).late
+
+
+def test_throughput_takes_fewer_cycles_a_step_and_latency_answers_sooner():
+    layers = (("gru", 16), ("linear", 5), ("linear", 3))
+    sooner, faster = (chosen(Config(lanes=16, vector_lanes=2, output_placement=placement),
+                             layers=layers) for placement in PLACEMENTS)
+    assert chosen(Config(lanes=16, vector_lanes=2), layers=layers).rows == sooner.rows
+    assert faster.late and not sooner.late
+    assert Schedule(faster).cycles_per_step < Schedule(sooner).cycles_per_step
+    assert Schedule(faster).latency_cycles >= Schedule(sooner).latency_cycles
+    assert faster.weights.size == sooner.weights.size and len(faster.rows) == len(sooner.rows)
+
+
+def test_a_deadline_holds_for_the_last_step_of_late_outputs():
+    program = chosen(Config(deadline_us=5, clock_mhz=50.0, output_placement="throughput"),
+                     layers=(("gru", 10), ("linear", 4)))
+    assert program.late and Schedule(program).latency_cycles <= 250
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_bounds_of_a_candidate_hold(late):
     quantized = quantized_of(Config(), layers=(("lstm", 9), ("gru", 7), ("gru_reset_before", 5),
                                                ("linear", 3)))
     for fast in (False, True):
         for slices in (1, 2):
             for lanes in lane_counts(quantized, slices, 64):
-                found = Candidate(quantized, lanes, slices, fast, False)
+                found = Candidate(quantized, lanes, slices, fast, False, late)
                 issued = sum(row.count for row in found.program.ranges)
                 assert found.issued == (issued, issued)
                 assert found.weights == (len(found.program.weights),

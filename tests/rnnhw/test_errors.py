@@ -100,6 +100,8 @@ def test_arguments(work, capsys, argv, sentence):
     ("[config]\nfast_inner_product = \"yes\"\n",
      "fast_inner_product of [config] of c.toml must be true or false"),
     ("[config]\npipeline = \"long\"\n", "pipeline must be short or deep, or left out, not 'long'"),
+    ("[config]\noutput_placement = \"late\"\n",
+     "output_placement must be latency or throughput, not 'late'."),
     ("[config]\ndeadline_us = -1.5\n", "deadline_us must be above 0 microseconds, not -1.5."),
     ("[config]\nclock_mhz = 0\n", "clock_mhz must be above 0 MHz, not 0."),
     ("[config]\nlanes = 3\n", "No design keeps the limits: the nearest has 4 lanes and 1 vector "

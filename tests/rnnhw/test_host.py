@@ -142,6 +142,17 @@ def test_the_real_core_answering_every_step():
     assert expected.any()
 
 
+def test_outputs_that_come_a_step_late_are_refused():
+    from rnnhw.protocol import design_hash
+    from tests.configurations import CASES
+
+    _, program = next(case for case in CASES if case.name == "late_lstm").design()
+    with pytest.raises(RnnhwError, match=r"^A board's link answers each step before it takes the "
+                                         r"next, but the outputs of this design come with the "
+                                         r'next step; choose output_placement = "latency"\.$'):
+        Identity.of(program, design_hash(program))
+
+
 def test_another_design_is_refused():
     link = host.Link(Script(identify_answer()), name="/dev/x")
 
