@@ -98,10 +98,10 @@ def test_icarus_accepts_it(written):
 
 
 def test_page_of_late_outputs_says_when_they_come():
-    pages = {name: describe(next(case for case in CASES if case.name == name).design()[1])
-             for name in ("late_lstm", "lstm_ragged")}
-    text = "They come while the next step is worked on, those of a step with `x_last` = 1 behind it."
-    assert text in pages["late_lstm"] and "while the next step" not in pages["lstm_ragged"]
+    late, usual = (describe(case_of(name).design()[1]) for name in ("late_lstm", "lstm_ragged"))
+    assert ("They come while the next step is worked on, those of a step with `x_last` = 1 behind "
+            "it.") in late
+    assert "while the next step" not in usual
 
 
 def test_page(written):
