@@ -88,7 +88,7 @@ class Core(wiring.Component):
             m.d.comb += drain.accumulators[lane].eq(array.accumulators[lane])
 
         issue = rows.issue
-        far = 8 + 2 * p.deep
+        far = 8 + 3 * p.deep
         written = delay(m, issue.copied, far - 1, "written")
         segment = delay(m, issue.segment, far - 1, "segment")
         m.d.comb += [

@@ -68,8 +68,8 @@ class VectorLane(wiring.Component):
                 write, read = ram(m, f"state_{letter}", word, p.state_words,
                                   self.styles.get(f"state{letter}"))
                 m.d.comb += [read.addr.eq(late(letter, cycles)),
-                             write.en.eq(late("store", 8 + 2 * d)),
-                             write.addr.eq(late("dst", 8 + 2 * d)), write.data.eq(self.result)]
+                             write.en.eq(late("store", 8 + 3 * d)),
+                             write.addr.eq(late("dst", 8 + 3 * d)), write.data.eq(self.result)]
                 word_read = delay(m, read.data, d, f"state_{letter}_read", reset_less=True)
                 state[letter] = Mux(late(f"zero_{letter}", behind), 0, word_read)
             else:
@@ -104,7 +104,7 @@ class VectorLane(wiring.Component):
         ]
         # One bit below the result's LSB is kept, so that adding it is rounding half up.
         shifted = Signal(signed(len(total) + 1 - min(out.shift for out in p.outs)), reset_less=True)
-        out6, out7 = late("out", 6 + 2 * d), late("out", 7 + 2 * d)
+        out6, out7 = late("out", 6 + 2 * d), late("out", 7 + 3 * d)
         m.d.sync += shifted.eq(choose(out6, [Cat(0, total).as_signed() >> out.shift
                                              for out in p.outs]))
         rounding = Signal(signed(bits + 2), reset_less=True)
@@ -112,19 +112,20 @@ class VectorLane(wiring.Component):
                                               for out in p.outs]))
         rounded = Signal(signed(len(shifted)))
         m.d.comb += rounded.eq((shifted + rounding) >> 1)
+        rounded = delay(m, rounded, d, "rounded", reset_less=True)
         widths = list(dict.fromkeys(out.width for out in p.outs))
         options = [saturate(m, rounded, width, f"result_{width}") for width in widths]
         of_out = [options[widths.index(out.width)] for out in p.outs]
-        negative = late("relu", 7 + 2 * d) & (rounded < 0)
+        negative = late("relu", 7 + 3 * d) & (rounded < 0)
         over = Signal()
         m.d.sync += [
             self.result.eq(Mux(negative, 0, choose(out7, [r for r, _ in of_out]))),
             over.eq(~negative & choose(out7, [flag for _, flag in of_out])),
         ]
-        clip = late("valid", 8 + 2 * d) & over
+        clip = late("valid", 8 + 3 * d) & over
 
         if p.copies:
-            self._copy(m, late("copy", 8 + 2 * d), late("copied", 8 + 2 * d), clip)
+            self._copy(m, late("copy", 8 + 3 * d), late("copied", 8 + 3 * d), clip)
         else:
             m.d.sync += self.clipped.eq(clip)
         return m
