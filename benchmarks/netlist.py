@@ -26,7 +26,9 @@ def design_for(preset, board, **choices):
     :meth:`rnnhw.Design.with_hardware` takes them.
     """
     project = resolve(preset)
-    choices |= {"board": board} if board else {"board": None, "pipeline": "deep"}
+    choices |= {"board": board}
+    if board is None:
+        choices |= {"pipeline": project.config.pipeline or "deep"}
     return rnnhw.compile(project.model, project.config).with_hardware(**choices)
 
 

@@ -42,10 +42,10 @@ PRESETS = {
                           config={"lanes": 64, "vector_lanes": 4}),
     # a step is shorter than the pipelines are deep: the order of vector rows decides
     "lstm-6-20": Preset("LSTM, 6 inputs, 20 units, at most 40 multipliers", (_lstm(6, 20),),
-                        config={"max_multipliers": 40}),
+                        config={"max_multipliers": 40, "pipeline": "short"}),
     # latency bound on a middling array
     "lstm-16-64": Preset("LSTM, 16 inputs, 64 units, 64 lanes", (_lstm(16, 64),),
-                         config={"lanes": 64, "vector_lanes": 4}),
+                         config={"lanes": 64, "vector_lanes": 4, "pipeline": "short"}),
     # 128 lanes, and weights that fill an LFE5U-85F's block RAMs to four fifths
     "lstm-256": Preset("LSTM, 256 inputs, 256 units, 128 lanes, 6-bit weights", (_lstm(256, 256),),
                        config={"weight_bits": 6, "lanes": 128, "vector_lanes": 2}),

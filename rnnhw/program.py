@@ -41,7 +41,8 @@ def latencies(fast, deep):
     """Distances of a core with ``fast`` lanes, and with ``deep`` pipelines.
 
     A deep pipeline has a register more behind each memory, which block RAM holds, one between
-    multiplier and accumulator and one in front of a vector lane's saturation; a fast lane has one between its pre-adders and its multiplier.
+    multiplier and accumulator and one in front of a vector lane's saturation; a fast lane has one
+    between its pre-adders and its multiplier.
     """
     return Latencies(array=6 + fast + 2 * deep, vector_a=9 + 3 * deep, vector_bc=7 + 2 * deep,
                      operand=10 + 3 * deep, output=12 + 4 * deep)
