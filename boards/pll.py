@@ -10,12 +10,19 @@ TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Ecp5Pll:
-    """EHXPLLL with its feedback from CLKOP: ``clock = input * feedback / reference``.
+class FeedbackPll:
+    """A PLL whose output is its feedback: ``clock = input * feedback / reference``.
 
-    Ranges of the ECP5 and ECP5-5G family data sheet (FPGA-DS-02012), sysCLOCK PLL timing: phase
-    detector from 3.125 MHz, VCO 400..800 MHz, output 3.125..400 MHz; dividers 1..128.
+    ``output`` divides the VCO to the clock, and so only sets the VCO. A family's class has the
+    ranges of its dividers, and of its phase detector, VCO and clock in MHz.
     """
+
+    REFERENCES: ClassVar = ()
+    FEEDBACKS: ClassVar = ()
+    OUTPUTS: ClassVar = ()
+    PHASE: ClassVar = (0.0, 0.0)
+    VCO: ClassVar = (0.0, 0.0)
+    CLOCK: ClassVar = (0.0, 0.0)
 
     clock_mhz: float
     input_mhz: float
@@ -24,35 +31,47 @@ class Ecp5Pll:
     output: int
 
     @classmethod
+    def _made(cls, input_mhz):
+        """All settings there are, the VCO of each as near to its range's middle as it gets."""
+        for reference in cls.REFERENCES:
+            if not cls.PHASE[0] <= input_mhz / reference <= cls.PHASE[1]:
+                continue
+            for feedback in cls.FEEDBACKS:
+                clock = input_mhz * feedback / reference
+                outputs = [n for n in cls.OUTPUTS if cls.VCO[0] <= clock * n <= cls.VCO[1]]
+                if cls.CLOCK[0] <= clock <= cls.CLOCK[1] and outputs:
+                    output = min(outputs, key=lambda n: abs(clock * n - sum(cls.VCO) / 2))
+                    yield cls(clock, input_mhz, reference, feedback, output)
+
+    @classmethod
     def limits(cls, input_mhz):
         """Lowest and highest clock, MHz."""
-        return 3.125, 400.0
+        clocks = [pll.clock_mhz for pll in cls._made(input_mhz)]
+        return min(clocks), max(clocks)
 
     @classmethod
     def solve(cls, input_mhz, wanted_mhz):
-        """The highest clock not above ``wanted_mhz``, VCO nearest to 600 MHz; None if none."""
+        """The highest clock not above ``wanted_mhz``; None if none."""
         low, high = cls.limits(input_mhz)
-        if not low <= wanted_mhz <= high:
+        if not low - TOLERANCE <= wanted_mhz <= high + TOLERANCE:
             return None
-        best, best_key = None, None
-        for reference in range(1, int(input_mhz / 3.125) + 1):
-            feedback = min(128, int(wanted_mhz * reference / input_mhz + TOLERANCE))
-            if feedback < 1:
-                continue
-            clock = input_mhz * feedback / reference
-            outputs = [n for n in range(1, 129) if 400 <= clock * n <= 800]
-            if clock < low or not outputs:
-                continue
-            output = min(outputs, key=lambda n: abs(clock * n - 600))
-            key = (round(clock, 9), -reference)
-            if best is None or key > best_key:
-                best, best_key = cls(clock, input_mhz, reference, feedback, output), key
-        return best
+        return max((pll for pll in cls._made(input_mhz) if pll.clock_mhz <= wanted_mhz + TOLERANCE),
+                   key=lambda pll: (round(pll.clock_mhz, 9), -pll.reference))
 
     @property
     def vco_mhz(self):
         """Frequency of the oscillator inside."""
         return self.clock_mhz * self.output
+
+
+class Ecp5Pll(FeedbackPll):
+    """EHXPLLL with its feedback from CLKOP.
+
+    Ranges of the ECP5 and ECP5-5G family data sheet (FPGA-DS-02012), sysCLOCK PLL timing.
+    """
+
+    REFERENCES = FEEDBACKS = OUTPUTS = range(1, 129)
+    PHASE, VCO, CLOCK = (3.125, 400.0), (400.0, 800.0), (3.125, 400.0)
 
     def instance(self, port, clock, locked):
         """Submodules that make ``clock`` and ``locked`` from the clock pin ``port``."""
@@ -147,58 +166,15 @@ class Ice40Pll:
         return {"pll": pll}
 
 
-@dataclass(frozen=True)
-class GowinPll:
-    """rPLL with its feedback inside: ``clock = input * feedback / reference``.
+class GowinPll(FeedbackPll):
+    """rPLL with its feedback inside.
 
-    Dividers of the Gowin clock guide (UG286): ``reference`` and ``feedback`` 1..64, ``output`` one
-    of OUTPUTS, which only sets the VCO. The subclasses have a part's ranges, MHz.
+    Dividers of the Gowin clock guide (UG286). The subclasses have a part's ranges.
     """
 
-    OUTPUTS: ClassVar = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
-    DEVICE: ClassVar = ""
-    PHASE: ClassVar = (0.0, 0.0)
-    VCO: ClassVar = (0.0, 0.0)
-    CLOCK: ClassVar = (0.0, 0.0)
-
-    clock_mhz: float
-    input_mhz: float
-    reference: int
-    feedback: int
-    output: int
-
-    @classmethod
-    def _made(cls, input_mhz):
-        """All settings there are, the VCO of each as near to its range's middle as it gets."""
-        for reference in range(1, 65):
-            if not cls.PHASE[0] <= input_mhz / reference <= cls.PHASE[1]:
-                continue
-            for feedback in range(1, 65):
-                clock = input_mhz * feedback / reference
-                outputs = [n for n in cls.OUTPUTS if cls.VCO[0] <= clock * n <= cls.VCO[1]]
-                if cls.CLOCK[0] <= clock <= cls.CLOCK[1] and outputs:
-                    output = min(outputs, key=lambda n: abs(clock * n - sum(cls.VCO) / 2))
-                    yield cls(clock, input_mhz, reference, feedback, output)
-
-    @classmethod
-    def limits(cls, input_mhz):
-        """Lowest and highest clock, MHz."""
-        clocks = [pll.clock_mhz for pll in cls._made(input_mhz)]
-        return min(clocks), max(clocks)
-
-    @classmethod
-    def solve(cls, input_mhz, wanted_mhz):
-        """The highest clock not above ``wanted_mhz``; None if none."""
-        low, high = cls.limits(input_mhz)
-        if not low - TOLERANCE <= wanted_mhz <= high + TOLERANCE:
-            return None
-        return max((pll for pll in cls._made(input_mhz) if pll.clock_mhz <= wanted_mhz + TOLERANCE),
-                   key=lambda pll: (round(pll.clock_mhz, 9), -pll.reference))
-
-    @property
-    def vco_mhz(self):
-        """Frequency of the oscillator inside."""
-        return self.clock_mhz * self.output
+    REFERENCES = FEEDBACKS = range(1, 65)
+    OUTPUTS = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
+    DEVICE = ""
 
     def instance(self, port, clock, locked):
         """Submodules that make ``clock`` and ``locked`` from the clock pin ``port``."""

@@ -33,6 +33,74 @@
     INIT_RAM_09, INIT_RAM_08, INIT_RAM_07, INIT_RAM_06, INIT_RAM_05, INIT_RAM_04, \
     INIT_RAM_03, INIT_RAM_02, INIT_RAM_01, INIT_RAM_00}
 
+// What the primitives with bytes of 8 and of 9 bits share: parameters and inputs of the RAM, and its
+// connections.
+`define GOWIN_SINGLE(UNIT) \
+    parameter READ_MODE = 1'b0; \
+    parameter [1:0] WRITE_MODE = 0; \
+    parameter [31:0] BIT_WIDTH = 4*UNIT; \
+    parameter BLK_SEL = 3'b000; \
+    parameter RESET_MODE = "SYNC"; \
+    `GOWIN_CONTENTS(UNIT) \
+    wire [71:0] in = DI; \
+    wire [71:0] out; \
+    assign DO = out[4*UNIT-1:0];
+`define GOWIN_SINGLE_RAM(BYTE) \
+    #(.UNIT(BYTE), .WIDTHS(BIT_WIDTH), .WRITE_MODES(WRITE_MODE), .READ_MODES(READ_MODE), \
+      .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS)) \
+    ram(.CLK({1'b0, CLK}), .CE({1'b0, CE && BLKSEL == BLK_SEL}), .OCE({1'b0, OCE}), \
+        .WRE({1'b0, WRE}), .RESET({1'b0, RESET}), .AD({14'd0, AD}), .DI(in), .DO(out));
+`define GOWIN_TWO_PORTS(UNIT, WIDTH) \
+    parameter [31:0] BIT_WIDTH_0 = WIDTH; \
+    parameter [31:0] BIT_WIDTH_1 = WIDTH; \
+    parameter BLK_SEL_0 = 3'b000; \
+    parameter BLK_SEL_1 = 3'b000; \
+    parameter RESET_MODE = "SYNC"; \
+    `GOWIN_CONTENTS(UNIT) \
+    wire [71:0] out;
+`define GOWIN_TWO_PORTS_RAM(BYTE, WRITES, READS, OUTPUT_ENABLES, WRITE_ENABLES, IN) \
+    #(.UNIT(BYTE), .WIDTHS({BIT_WIDTH_1, BIT_WIDTH_0}), .WRITE_MODES(WRITES), .READ_MODES(READS), \
+      .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS)) \
+    ram(.CLK({CLKB, CLKA}), .CE({CEB && BLKSELB == BLK_SEL_1, CEA && BLKSELA == BLK_SEL_0}), \
+        .OCE(OUTPUT_ENABLES), .WRE(WRITE_ENABLES), .RESET({RESETB, RESETA}), .AD({ADB, ADA}), \
+        .DI(IN), .DO(out));
+// Port A writes, port B reads.
+`define GOWIN_WRITE_READ(UNIT) \
+    parameter READ_MODE = 1'b0; \
+    `GOWIN_TWO_PORTS(UNIT, 4*UNIT) \
+    wire [71:0] in = DI; \
+    assign DO = out[36 +: 4*UNIT];
+`define GOWIN_WRITE_READ_RAM(BYTE) \
+    `GOWIN_TWO_PORTS_RAM(BYTE, 4'd0, {READ_MODE, 1'b0}, {OCE, 1'b0}, 2'b01, in)
+`define GOWIN_SHARED(UNIT) \
+    parameter READ_MODE0 = 1'b0; \
+    parameter READ_MODE1 = 1'b0; \
+    parameter [1:0] WRITE_MODE0 = 0; \
+    parameter [1:0] WRITE_MODE1 = 0; \
+    `GOWIN_TWO_PORTS(UNIT, 2*UNIT) \
+    wire [35:0] in_a = DIA, in_b = DIB; \
+    wire [71:0] in = {in_b, in_a}; \
+    assign DOA = out[2*UNIT-1:0]; \
+    assign DOB = out[36 +: 2*UNIT];
+`define GOWIN_SHARED_RAM(BYTE) \
+    `GOWIN_TWO_PORTS_RAM(BYTE, {WRITE_MODE1, WRITE_MODE0}, {READ_MODE1, READ_MODE0}, \
+        {OCEB, OCEA}, {WREB, WREA}, in)
+
+// The same of the multipliers.
+`define GOWIN_MULTIPLIER \
+    parameter AREG = 1'b0; \
+    parameter BREG = 1'b0; \
+    parameter ASIGN_REG = 1'b0; \
+    parameter BSIGN_REG = 1'b0; \
+    parameter PIPE_REG = 1'b0; \
+    parameter OUT_REG = 1'b0; \
+    parameter MULT_RESET_MODE = "SYNC";
+`define GOWIN_MULTIPLIER_OF(WIDTH_) \
+    #(.WIDTH(WIDTH_), .AREG(AREG), .BREG(BREG), .ASIGN_REG(ASIGN_REG), .BSIGN_REG(BSIGN_REG), \
+      .PIPE_REG(PIPE_REG), .OUT_REG(OUT_REG), .RESET_MODE(MULT_RESET_MODE)) \
+    multiplier(.A(A), .B(B), .ASIGN(ASIGN), .BSIGN(BSIGN), .ASEL(ASEL), .BSEL(BSEL), .CE(CE), \
+               .CLK(CLK), .RESET(RESET), .DOUT(DOUT));
+
 // 2048 bytes of UNIT bits (8 or 9) behind two ports A and B, bit 0 and 1 of each argument, of 1 to
 // 4 * UNIT bits each. Address bits below a port's width are not used; from two bytes on they are
 // byte enables. A bit read on one port while the other writes it is undefined in the part and comes
@@ -114,127 +182,41 @@ module gowin_ram(input [1:0] CLK, CE, OCE, WRE, RESET, input [27:0] AD, input [7
 endmodule
 
 module SP(input CLK, CE, OCE, WRE, RESET, input [2:0] BLKSEL, input [13:0] AD,
-          input [31:0] DI, output [31:0] DO);
-    parameter READ_MODE = 1'b0;
-    parameter [1:0] WRITE_MODE = 0;
-    parameter [31:0] BIT_WIDTH = 32;
-    parameter BLK_SEL = 3'b000;
-    parameter RESET_MODE = "SYNC";
-    `GOWIN_CONTENTS(8)
-    wire [71:0] in = DI;
-    wire [71:0] out;
-    gowin_ram #(.UNIT(8), .WIDTHS(BIT_WIDTH), .WRITE_MODES(WRITE_MODE), .READ_MODES(READ_MODE),
-                .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
-        ram(.CLK({1'b0, CLK}), .CE({1'b0, CE && BLKSEL == BLK_SEL}), .OCE({1'b0, OCE}),
-            .WRE({1'b0, WRE}), .RESET({1'b0, RESET}), .AD({14'd0, AD}), .DI(in), .DO(out));
-    assign DO = out[31:0];
-endmodule
-
-// Port A writes, port B reads.
-module SDPB(input CLKA, CEA, RESETA, CLKB, CEB, OCE, RESETB, input [2:0] BLKSELA, BLKSELB,
-            input [13:0] ADA, ADB, input [31:0] DI, output [31:0] DO);
-    parameter READ_MODE = 1'b0;
-    parameter [31:0] BIT_WIDTH_0 = 32;
-    parameter [31:0] BIT_WIDTH_1 = 32;
-    parameter BLK_SEL_0 = 3'b000;
-    parameter BLK_SEL_1 = 3'b000;
-    parameter RESET_MODE = "SYNC";
-    `GOWIN_CONTENTS(8)
-    wire [71:0] in = DI;
-    wire [71:0] out;
-    gowin_ram #(.UNIT(8), .WIDTHS({BIT_WIDTH_1, BIT_WIDTH_0}), .READ_MODES({READ_MODE, 1'b0}),
-                .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
-        ram(.CLK({CLKB, CLKA}), .CE({CEB && BLKSELB == BLK_SEL_1, CEA && BLKSELA == BLK_SEL_0}),
-            .OCE({OCE, 1'b0}), .WRE(2'b01), .RESET({RESETB, RESETA}), .AD({ADB, ADA}), .DI(in),
-            .DO(out));
-    assign DO = out[67:36];
-endmodule
-
-module DPB(input CLKA, CEA, OCEA, WREA, RESETA, CLKB, CEB, OCEB, WREB, RESETB,
-           input [2:0] BLKSELA, BLKSELB, input [13:0] ADA, ADB, input [15:0] DIA, DIB,
-           output [15:0] DOA, DOB);
-    parameter READ_MODE0 = 1'b0;
-    parameter READ_MODE1 = 1'b0;
-    parameter [1:0] WRITE_MODE0 = 0;
-    parameter [1:0] WRITE_MODE1 = 0;
-    parameter [31:0] BIT_WIDTH_0 = 16;
-    parameter [31:0] BIT_WIDTH_1 = 16;
-    parameter BLK_SEL_0 = 3'b000;
-    parameter BLK_SEL_1 = 3'b000;
-    parameter RESET_MODE = "SYNC";
-    `GOWIN_CONTENTS(8)
-    wire [35:0] in_a = DIA, in_b = DIB;
-    wire [71:0] out;
-    gowin_ram #(.UNIT(8), .WIDTHS({BIT_WIDTH_1, BIT_WIDTH_0}),
-                .WRITE_MODES({WRITE_MODE1, WRITE_MODE0}), .READ_MODES({READ_MODE1, READ_MODE0}),
-                .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
-        ram(.CLK({CLKB, CLKA}), .CE({CEB && BLKSELB == BLK_SEL_1, CEA && BLKSELA == BLK_SEL_0}),
-            .OCE({OCEB, OCEA}), .WRE({WREB, WREA}), .RESET({RESETB, RESETA}), .AD({ADB, ADA}),
-            .DI({in_b, in_a}), .DO(out));
-    assign DOA = out[15:0];
-    assign DOB = out[51:36];
+    input [31:0] DI, output [31:0] DO);
+    `GOWIN_SINGLE(8)
+    gowin_ram `GOWIN_SINGLE_RAM(8)
 endmodule
 
 module SPX9(input CLK, CE, OCE, WRE, RESET, input [2:0] BLKSEL, input [13:0] AD,
-            input [35:0] DI, output [35:0] DO);
-    parameter READ_MODE = 1'b0;
-    parameter [1:0] WRITE_MODE = 0;
-    parameter [31:0] BIT_WIDTH = 36;
-    parameter BLK_SEL = 3'b000;
-    parameter RESET_MODE = "SYNC";
-    `GOWIN_CONTENTS(9)
-    wire [71:0] in = DI;
-    wire [71:0] out;
-    gowin_ram #(.UNIT(9), .WIDTHS(BIT_WIDTH), .WRITE_MODES(WRITE_MODE), .READ_MODES(READ_MODE),
-                .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
-        ram(.CLK({1'b0, CLK}), .CE({1'b0, CE && BLKSEL == BLK_SEL}), .OCE({1'b0, OCE}),
-            .WRE({1'b0, WRE}), .RESET({1'b0, RESET}), .AD({14'd0, AD}), .DI(in), .DO(out));
-    assign DO = out[35:0];
+    input [35:0] DI, output [35:0] DO);
+    `GOWIN_SINGLE(9)
+    gowin_ram `GOWIN_SINGLE_RAM(9)
 endmodule
 
-// Port A writes, port B reads.
+module SDPB(input CLKA, CEA, RESETA, CLKB, CEB, OCE, RESETB, input [2:0] BLKSELA, BLKSELB,
+    input [13:0] ADA, ADB, input [31:0] DI, output [31:0] DO);
+    `GOWIN_WRITE_READ(8)
+    gowin_ram `GOWIN_WRITE_READ_RAM(8)
+endmodule
+
 module SDPX9B(input CLKA, CEA, RESETA, CLKB, CEB, OCE, RESETB, input [2:0] BLKSELA, BLKSELB,
-              input [13:0] ADA, ADB, input [35:0] DI, output [35:0] DO);
-    parameter READ_MODE = 1'b0;
-    parameter [31:0] BIT_WIDTH_0 = 36;
-    parameter [31:0] BIT_WIDTH_1 = 36;
-    parameter BLK_SEL_0 = 3'b000;
-    parameter BLK_SEL_1 = 3'b000;
-    parameter RESET_MODE = "SYNC";
-    `GOWIN_CONTENTS(9)
-    wire [71:0] in = DI;
-    wire [71:0] out;
-    gowin_ram #(.UNIT(9), .WIDTHS({BIT_WIDTH_1, BIT_WIDTH_0}), .READ_MODES({READ_MODE, 1'b0}),
-                .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
-        ram(.CLK({CLKB, CLKA}), .CE({CEB && BLKSELB == BLK_SEL_1, CEA && BLKSELA == BLK_SEL_0}),
-            .OCE({OCE, 1'b0}), .WRE(2'b01), .RESET({RESETB, RESETA}), .AD({ADB, ADA}), .DI(in),
-            .DO(out));
-    assign DO = out[71:36];
+    input [13:0] ADA, ADB, input [35:0] DI, output [35:0] DO);
+    `GOWIN_WRITE_READ(9)
+    gowin_ram `GOWIN_WRITE_READ_RAM(9)
+endmodule
+
+module DPB(input CLKA, CEA, OCEA, WREA, RESETA, CLKB, CEB, OCEB, WREB, RESETB,
+    input [2:0] BLKSELA, BLKSELB, input [13:0] ADA, ADB, input [15:0] DIA, DIB,
+    output [15:0] DOA, DOB);
+    `GOWIN_SHARED(8)
+    gowin_ram `GOWIN_SHARED_RAM(8)
 endmodule
 
 module DPX9B(input CLKA, CEA, OCEA, WREA, RESETA, CLKB, CEB, OCEB, WREB, RESETB,
-             input [2:0] BLKSELA, BLKSELB, input [13:0] ADA, ADB, input [17:0] DIA, DIB,
-             output [17:0] DOA, DOB);
-    parameter READ_MODE0 = 1'b0;
-    parameter READ_MODE1 = 1'b0;
-    parameter [1:0] WRITE_MODE0 = 0;
-    parameter [1:0] WRITE_MODE1 = 0;
-    parameter [31:0] BIT_WIDTH_0 = 18;
-    parameter [31:0] BIT_WIDTH_1 = 18;
-    parameter BLK_SEL_0 = 3'b000;
-    parameter BLK_SEL_1 = 3'b000;
-    parameter RESET_MODE = "SYNC";
-    `GOWIN_CONTENTS(9)
-    wire [35:0] in_a = DIA, in_b = DIB;
-    wire [71:0] out;
-    gowin_ram #(.UNIT(9), .WIDTHS({BIT_WIDTH_1, BIT_WIDTH_0}),
-                .WRITE_MODES({WRITE_MODE1, WRITE_MODE0}), .READ_MODES({READ_MODE1, READ_MODE0}),
-                .RESET_MODE(RESET_MODE), .CONTENTS(`GOWIN_ALL_CONTENTS))
-        ram(.CLK({CLKB, CLKA}), .CE({CEB && BLKSELB == BLK_SEL_1, CEA && BLKSELA == BLK_SEL_0}),
-            .OCE({OCEB, OCEA}), .WRE({WREB, WREA}), .RESET({RESETB, RESETA}), .AD({ADB, ADA}),
-            .DI({in_b, in_a}), .DO(out));
-    assign DOA = out[17:0];
-    assign DOB = out[53:36];
+    input [2:0] BLKSELA, BLKSELB, input [13:0] ADA, ADB, input [17:0] DIA, DIB,
+    output [17:0] DOA, DOB);
+    `GOWIN_SHARED(9)
+    gowin_ram `GOWIN_SHARED_RAM(9)
 endmodule
 
 // Product of two operands of WIDTH bits, each signed or not, with the registers that are turned on.
@@ -282,33 +264,13 @@ module gowin_multiplier(A, B, ASIGN, BSIGN, ASEL, BSEL, CE, CLK, RESET, DOUT);
 endmodule
 
 module MULT9X9(input [8:0] A, B, SIA, SIB, input ASIGN, BSIGN, ASEL, BSEL, CE, CLK, RESET,
-               output [17:0] DOUT);
-    parameter AREG = 1'b0;
-    parameter BREG = 1'b0;
-    parameter ASIGN_REG = 1'b0;
-    parameter BSIGN_REG = 1'b0;
-    parameter PIPE_REG = 1'b0;
-    parameter OUT_REG = 1'b0;
-    parameter MULT_RESET_MODE = "SYNC";
-    gowin_multiplier #(.WIDTH(9), .AREG(AREG), .BREG(BREG), .ASIGN_REG(ASIGN_REG),
-                       .BSIGN_REG(BSIGN_REG), .PIPE_REG(PIPE_REG), .OUT_REG(OUT_REG),
-                       .RESET_MODE(MULT_RESET_MODE))
-        multiplier(.A(A), .B(B), .ASIGN(ASIGN), .BSIGN(BSIGN), .ASEL(ASEL), .BSEL(BSEL), .CE(CE),
-                   .CLK(CLK), .RESET(RESET), .DOUT(DOUT));
+    output [17:0] DOUT);
+    `GOWIN_MULTIPLIER
+    gowin_multiplier `GOWIN_MULTIPLIER_OF(9)
 endmodule
 
 module MULT18X18(input [17:0] A, B, SIA, SIB, input ASIGN, BSIGN, ASEL, BSEL, CE, CLK, RESET,
-                 output [35:0] DOUT);
-    parameter AREG = 1'b0;
-    parameter BREG = 1'b0;
-    parameter ASIGN_REG = 1'b0;
-    parameter BSIGN_REG = 1'b0;
-    parameter PIPE_REG = 1'b0;
-    parameter OUT_REG = 1'b0;
-    parameter MULT_RESET_MODE = "SYNC";
-    gowin_multiplier #(.WIDTH(18), .AREG(AREG), .BREG(BREG), .ASIGN_REG(ASIGN_REG),
-                       .BSIGN_REG(BSIGN_REG), .PIPE_REG(PIPE_REG), .OUT_REG(OUT_REG),
-                       .RESET_MODE(MULT_RESET_MODE))
-        multiplier(.A(A), .B(B), .ASIGN(ASIGN), .BSIGN(BSIGN), .ASEL(ASEL), .BSEL(BSEL), .CE(CE),
-                   .CLK(CLK), .RESET(RESET), .DOUT(DOUT));
+    output [35:0] DOUT);
+    `GOWIN_MULTIPLIER
+    gowin_multiplier `GOWIN_MULTIPLIER_OF(18)
 endmodule
