@@ -97,7 +97,6 @@ class Drain(wiring.Component):
     drains : (shift, width) choices
     latency : cycles from ``block`` to the final accumulator
     xi : whether a last accumulator is taken off the others
-    style : of the memory of biases, as :func:`gateware.arith.rom` takes it
     block : layout of the block record
     style : of the memory of biases, as :func:`gateware.arith.rom` takes it
 

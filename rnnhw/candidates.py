@@ -1,18 +1,20 @@
 """Engines that the compiler may choose from, each with a bound below which its cycles cannot go."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
 from .cells import CELLS
 from .compiler import lower
-from .memories import lay_out, rams, shape
-from .program import latencies
+from .memories import RAMS, lay_out, rams, shape
+from .program import Multipliers, latencies
+from .rowblocks import row_blocks
 from .schedule import Schedule
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class Candidate(Multipliers):
     """An engine for ``quantized``, lowered only when its ``program`` is asked for.
 
     Parameters
@@ -27,24 +29,15 @@ class Candidate:
     deep: bool
     late: bool = False
 
-    @property
-    def array_multipliers(self):
-        """One a lane, and the xi lane's."""
-        return self.lanes + self.fast
-
-    @property
-    def total_multipliers(self):
-        """The array's, and one a vector lane."""
-        return self.array_multipliers + self.slices
-
     @cached_property
     def issued(self):
         """Cycles in which operands are issued: ``(of a usual step, of a sequence's last)``."""
         usual, last = 0, 0
         for q, on_last in zip(self.quantized.layers, self.quantized.model.on_last):
-            cycles = sum(count * ceil(n / (1 + self.fast)) for count, lengths
-                         in blocks(q.layer, self.lanes // self.slices, self.slices)
-                         for n in lengths)
+            cycles = sum(ceil(n / (1 + self.fast)) for product, _, _
+                         in row_blocks(q.layer, self.lanes // self.slices, self.slices)
+                         for n in (q.layer.input_size if name == "x" else q.layer.output_size
+                                   for name in product.operands))
             usual, last = usual + cycles * (not on_last), last + cycles
         return usual, last
 
@@ -74,7 +67,7 @@ class Candidate:
     def certain_rams(self, limits):
         """Block RAMs of a part that hold nothing but weights, known without a program."""
         depth, width = self.weights
-        whole = depth - depth % shape(depth, width, limits.family)[0]
+        whole = depth - depth % shape(depth, width, RAMS[limits.family])[0]
         return rams([("weights", whole, width)], limits.family)
 
     def block_rams(self, limits):
@@ -97,17 +90,6 @@ class Candidate:
         return Schedule(self.program)
 
 
-def blocks(layer, words, slices):
-    """Row blocks of a layer on ``words`` lanes a slice: ``(count, operand lengths)`` a product."""
-    cell, size = CELLS[layer.kind], layer.output_size
-    units = [slices * (words // len(p.sums)) for p in cell.products]
-    group = size if any("q" in p.operands for p in cell.products) else max(units)
-    groups = [min(group, size - start) for start in range(0, size, group)]
-    return [(sum(ceil(n / step) for n in groups),
-             [layer.input_size if name == "x" else size for name in product.operands])
-            for product, step in zip(cell.products, units)]
-
-
 def lane_counts(quantized, slices, most):
     """Lane counts at most ``most``: of each, fewer lanes would make more row blocks."""
     layers = [q.layer for q in quantized.layers]
@@ -116,7 +98,8 @@ def lane_counts(quantized, slices, most):
                  for p in CELLS[layer.kind].products)
     found, before = [], None
     for words in range(least, min(most // slices, useful) + 1):
-        counts = [count for layer in layers for count, _ in blocks(layer, words, slices)]
+        counts = [Counter(product for product, _, _ in row_blocks(layer, words, slices))
+                  for layer in layers]
         if counts != before:
             found.append(words * slices)
             before = counts

@@ -10,6 +10,7 @@ from .errors import RnnhwError
 from .listing import orders
 from .placement import gaps, place
 from .program import ONE_FRAC, Copy, Out, Program, RangeRow, Segment, VectorRow
+from .rowblocks import row_blocks
 from .schedule import Schedule
 
 
@@ -152,18 +153,9 @@ class _Lowering:
 
     def _layer(self, i):
         """Row blocks of layer ``i`` in order, as ``_emit`` takes them."""
-        cell, size = CELLS[self.q.layers[i].layer.kind], self.q.layers[i].layer.output_size
-        units = [self.T * (self.P // self.T // len(p.sums)) for p in cell.products]
-        whole = any("q" in p.operands for p in cell.products)
-        group = size if whole else max(units)
-        found = []
-        for g0 in range(0, size, group):
-            g1 = min(size, g0 + group)
-            emitted = set()
-            for product, step in zip(cell.products, units):
-                for u0 in range(g0, g1, step):
-                    found.append((i, cell, product, (g0, g1), (u0, min(g1, u0 + step)), emitted))
-        return found
+        layer, emitted = self.q.layers[i].layer, {}
+        return [(i, CELLS[layer.kind], product, group, units, emitted.setdefault(group, set()))
+                for product, group, units in row_blocks(layer, self.P // self.T, self.T)]
 
     def _emit(self, i, cell, product, group, units, emitted):
         """A row block of layer ``i`` and the vector rows that follow it."""

@@ -43,9 +43,9 @@ class Memory(NamedTuple):
         return "logic" if self.constant or family not in LUT_RAMS else "distributed"
 
 
-def shape(depth, width, family):
-    """Depth and width of the block RAM of which ``depth`` by ``width`` bits need fewest."""
-    return min(RAMS[family], key=lambda s: (-(-depth // s[0]) * -(-width // s[1]), -s[0]))
+def shape(depth, width, shapes):
+    """The block RAM of ``shapes``, (depth, width), of which ``depth`` by ``width`` need fewest."""
+    return min(shapes, key=lambda s: (-(-depth // s[0]) * -(-width // s[1]), -s[0]))
 
 
 def rams(memories, family="ecp5"):
@@ -55,7 +55,7 @@ def rams(memories, family="ecp5"):
     fewest. Synthesis may put small memories in lookup tables instead: this is an upper bound.
     """
     return sum(-(-depth // d) * -(-width // w) for _, depth, width, *_ in memories
-               if depth and width for d, w in [shape(depth, width, family)])
+               if depth and width for d, w in [shape(depth, width, RAMS[family])])
 
 
 def cut(name, depth, width, shapes):
@@ -66,7 +66,7 @@ def cut(name, depth, width, shapes):
     """
     if not shapes:
         return [(name, 0, depth)]
-    step, _ = min(shapes, key=lambda s: (-(-depth // s[0]) * -(-width // s[1]), -s[0]))
+    step, _ = shape(depth, width, shapes)
     if depth <= step:
         return [(name, 0, depth)]
     return [(f"{name}{i}", first, min(step, depth - first))

@@ -167,8 +167,22 @@ class Copy:
     left: int
 
 
+class Multipliers:
+    """Multipliers of an engine of ``lanes`` (``fast`` or not) in ``slices``."""
+
+    @property
+    def array_multipliers(self):
+        """Multipliers of the array: one a lane, and the xi lane of a fast one."""
+        return self.lanes + self.fast
+
+    @property
+    def total_multipliers(self):
+        """Multipliers of the whole core: the array's and one a vector lane."""
+        return self.array_multipliers + self.slices
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Program:
+class Program(Multipliers):
     """Everything the core is generated from.
 
     A step replays the tables. Rows that are ``late`` do the work of the step before: the array
@@ -279,16 +293,6 @@ class Program:
         """Words of the FIFO behind the requantiser: a power of two that holds two row blocks."""
         words = max(row.words for row in self.ranges)
         return 1 << max(2, (2 * words - 1).bit_length())
-
-    @property
-    def array_multipliers(self):
-        """Multipliers of the array: one a lane, and the xi lane of a fast one."""
-        return self.lanes + self.fast
-
-    @property
-    def total_multipliers(self):
-        """Multipliers of the whole core: the array's and one a vector lane."""
-        return self.array_multipliers + self.slices
 
     @property
     def memories(self):

@@ -38,7 +38,7 @@ def test_a_deep_memory_is_cut_at_the_depth_of_a_block_ram():
         for width in (7, 36, 72):
             parts = cut("w", depth, width, shapes)
             assert sum(count for *_, count in parts) == depth
-            assert all(count <= shape(depth, width, "ice40")[0] for *_, count in parts[1:])
+            assert all(count <= shape(depth, width, RAMS["ice40"])[0] for *_, count in parts[1:])
             assert (sum(rams([("w", count, width)], "ice40") for *_, count in parts)
                     <= rams([("w", depth, width)], "ice40"))
 
