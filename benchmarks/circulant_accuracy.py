@@ -7,7 +7,6 @@ seeds; the digits' settings are those of the example's dense networks. Parts who
 installed are left out, and the page says so. """
 
 import argparse
-import json
 import sys
 from copy import deepcopy
 from pathlib import Path
@@ -274,10 +273,6 @@ def main():
                     args.effort, {name: getattr(args, name) for name in ("digits", "vowels", "text")
                                   if getattr(args, name) is not None})
     Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-    if Path(args.output).exists():
-        before = json.loads(Path(args.output).read_text())
-        found = {key: value for key, value in before.items()
-                 if key.removesuffix("_missing") not in args.parts} | found
     write_file(Path(args.output), to_json(found))
     print(page(found), end="")
     sys.exit(failed(found))

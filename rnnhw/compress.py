@@ -96,7 +96,6 @@ def tune(model, x, y, lengths=None, *, epochs, lr=LEARNING_RATE, seed=0, progres
     from . import training
     from .importers.torch import from_torch
 
-    train = training.fit
     x = data.check_values(x, model.input_size)
     if y is None:
         raise RnnhwError("Fine-tuning needs y, the classes or targets of x; give data that have "
@@ -105,7 +104,8 @@ def tune(model, x, y, lengths=None, *, epochs, lr=LEARNING_RATE, seed=0, progres
     if x.ndim == 2:
         x, y = x[None], y[None]
     net = training.to_torch(model)
-    train(net, x, y, lengths, epochs=epochs, lr=lr, batch=BATCH, seed=seed, progress=progress)
+    training.fit(net, x, y, lengths, epochs=epochs, lr=lr, batch=BATCH, seed=seed,
+                 progress=progress)
     found = from_torch(net)
     layers = [replace(new, name=old.name) for new, old in zip(found.layers, model.layers)]
     return replace(model, layers=layers)

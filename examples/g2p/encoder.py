@@ -14,7 +14,6 @@ many words have other phones; 2 something else went wrong, in one sentence.
 
 import argparse
 import importlib.util
-import json
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import rnnhw
+from rnnhw import report
 from rnnhw.model import Recurrent
 from rnnhw.reference import sigmoid
 
@@ -231,16 +231,11 @@ def lines(r):
 
 def build(design, clock_mhz, folder, say):
     """The bitstream."""
-    report = design.build(board=design.config.board, out=folder / "bitstream",
-                          clock_mhz=clock_mhz, progress=say)
-    return {"bitstream": report.bitstream, "clock_mhz": report.clock_mhz,
-            "fmax_mhz": report.fmax_mhz, "utilization": report.utilization,
-            "build_seconds": report.seconds, "notes": list(report.notes)}
-
-
-def plain(value):
-    """``value`` as JSON has it."""
-    return str(value) if isinstance(value, Path) else float(value)
+    built = design.build(board=design.config.board, out=folder / "bitstream",
+                         clock_mhz=clock_mhz, progress=say)
+    return {"bitstream": built.bitstream, "clock_mhz": built.clock_mhz,
+            "fmax_mhz": built.fmax_mhz, "utilization": built.utilization,
+            "build_seconds": built.seconds, "notes": list(built.notes)}
 
 
 def main(arguments=None):
@@ -267,13 +262,9 @@ def main(arguments=None):
     if not options.fast:
         result |= build(design, options.clock, options.out, say)
 
-    width = max(len(label) for label, _ in lines(result))
-    title = f"Encoder of {PACKAGE}"
-    text = "\n".join([title, "=" * len(title), "",
-                      *(f"{label:{width}}  {value}" for label, value in lines(result)),
-                      *result.get("notes", ())]) + "\n"
-    (options.out / "report.txt").write_text(text)
-    (options.out / "report.json").write_text(json.dumps(result, indent=2, default=plain) + "\n")
+    notes = "".join(f"{note}\n" for note in result.get("notes", ()))
+    text = report.page(f"Encoder of {PACKAGE}", [("", report.facts(lines(result))), ("", notes)])
+    report.write(options.out, text, result)
     print(text, end="")
     wrong = failures(result)
     print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)

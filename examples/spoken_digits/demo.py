@@ -8,7 +8,6 @@ integers lost over 0.3 point of accuracy; 2 something else went wrong, in one se
 """
 
 import argparse
-import json
 import multiprocessing
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import rnnhw
+from rnnhw import report
 
 HERE = Path(__file__).resolve().parent
 POINTS = 0.3               # of accuracy that the integers may lose
@@ -119,9 +119,9 @@ def simulate(design, heldout, folder, say):
 def build(folder, board, say):
     """The bitstream of the design that was saved in ``folder``."""
     design = rnnhw.load_design(folder / "design")
-    report = design.build(board=board, out=folder / "bitstream", progress=say)
-    return {"bitstream": report.bitstream, "clock_mhz": report.clock_mhz,
-            "fmax_mhz": report.fmax_mhz, "utilization": report.utilization, "notes": report.notes}
+    built = design.build(board=board, out=folder / "bitstream", progress=say)
+    return {"bitstream": built.bitstream, "clock_mhz": built.clock_mhz,
+            "fmax_mhz": built.fmax_mhz, "utilization": built.utilization, "notes": built.notes}
 
 
 def failures(result):
@@ -190,12 +190,6 @@ def page(results, seconds):
     return "\n".join(lines) + "\n"
 
 
-def plain(value):
-    """``value`` as JSON has it."""
-    return value.tolist() if hasattr(value, "tolist") else \
-        str(value) if isinstance(value, Path) else float(value)
-
-
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fast", action="store_true", help="build no bitstreams")
@@ -221,8 +215,7 @@ def main(arguments=None):
             result.update(bitstream.result())
 
     text = page(results, time.time() - begun)
-    (options.out / "report.txt").write_text(text)
-    (options.out / "report.json").write_text(json.dumps(results, indent=2, default=plain) + "\n")
+    report.write(options.out, text, results)
     print(f"\n{text}{options.out / 'report.txt'}, report.json")
     wrong = [sentence for result in results for sentence in failures(result)]
     print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
