@@ -26,3 +26,8 @@ def chain(kinds, sizes, rng, scale=1.0, last_step=False):
         layers.append(recurrent(kind, m, n, rng, scale) if kind in CELLS
                       else linear(m, n, rng, kind))
     return Model(layers=layers, last_step=last_step)
+
+
+def data(model, batch=5, steps=12, scale=1.0, seed=0):
+    """Normal inputs (batch, steps, input_size) for a model."""
+    return np.random.default_rng(seed).standard_normal((batch, steps, model.input_size)) * scale
