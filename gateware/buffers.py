@@ -149,7 +149,8 @@ class OutputBuffer(wiring.Component):
         element = Signal(range(self.size))
         fetch, fetched, fetched_last, move = Signal(), Signal(), Signal(), Signal()
         fetched_bank = Signal.like(bank)
-        at_end, bank_end, step_done = Signal(), Signal(), Signal()
+        at_end, bank_end, step_done, taken = Signal(), Signal(), Signal(), Signal()
+        some = Signal()        # whether written is not 0
         address, held = Signal(word_bits + 1), Signal(word_bits + 1, reset_less=True)
         reads = []
         for s in range(self.slices):
@@ -166,13 +167,15 @@ class OutputBuffer(wiring.Component):
         m.d.sync += held.eq(address)
         m.d.comb += [
             self.free.eq(under_way != Y_BUFFERS),
-            fetch.eq((written != 0) & (~fetched | move)),
+            fetch.eq(some & (~fetched | move)),
+            taken.eq(fetch & bank_end),
             at_end.eq(element == self.size - 1),
             bank_end.eq(at_end | (bank == self.slices - 1)),
             step_done.eq(self.y.valid & self.y.ready & self.y.payload.last),
         ]
         m.d.sync += [
-            written.eq(written + self.write - (fetch & bank_end)),
+            written.eq(written + self.write - taken),
+            some.eq(self.write | (written > 1) | ((written == 1) & ~taken)),
             under_way.eq(under_way + self.start - step_done),
         ]
         with m.If(self.write & (self.word == self.words - 1)):
