@@ -1,71 +1,110 @@
 """The multiply-accumulate array with its drain: from operands to requantised pre-activations."""
 
+from typing import NamedTuple
+
 from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from rnnhw.bins import BinLane, bin_lanes
+
 from .arith import NO_STYLES, choose, copies, delay, saturate, wide_rom
+
+
+class Factors(NamedTuple):
+    """What lanes multiply in one space.
+
+    ``lanes`` are :class:`rnnhw.bins.BinLane`: sums of an operand's components, of ``width`` bits
+    each, and of the weight word's columns, of ``bits`` bits.
+    """
+
+    components: int
+    width: int
+    bits: int
+    lanes: tuple
+
+
+def plain_factors(lanes, width, bits):
+    """Each lane multiplies the operand by a column of its own."""
+    return Factors(1, width, bits, tuple(BinLane(((0, 1),), ((lane, 1),)) for lane in range(lanes)))
+
+
+def spectral_factors(space, rows, x, products):
+    """Lanes multiply a bin of an operand block by one of their block row's weights."""
+    k, width = space.k, max(space.width, space.x_width if x else 0) + space.growth
+    return Factors(k, width, space.weight_bits, tuple(
+        BinLane(lane.operand, tuple((row * k + c, sign) for c, sign in lane.weight))
+        for row in range(rows) for lane in bin_lanes(k, products)))
 
 
 class MacArray(wiring.Component):
     """P lanes share the broadcast operands, each with its own weights and one multiplier.
 
     A plain lane adds ``x0 * w0`` to its accumulator, a fast one ``(x0 + w1) * (x1 + w0)``;
-    beside fast lanes the xi lane sums ``x0 * x1``. The first product of a row block is loaded,
+    beside fast lanes the xi lane sums ``x0 * x1`` of plain operands. Of spectra, x and w are
+    components or sums of components. The first product of a row block is loaded,
     the others added; no product is lost between blocks. All weights of a cycle are one memory
-    word. Lane ``p*T + s`` is word p of slice s's chain. Latency 6 cycles from the decision (5
-    from ``issue``) to the accumulator, one more where fast, two more where deep.
+    word. Plain, lane ``p*T + s`` is word p of slice s's chain. Latency 6 cycles from the decision
+    (5 from ``issue``) to the accumulator, one more where fast, two more where deep, one more where
+    ``prepared``: lanes choose between spaces, or add components.
 
     Parameters
     ----------
-    weights : (depth, lanes, operands a cycle) ints; weight_bits, operand_bits, acc_width : bits
+    weights : words of ``weight_width`` bits: column c, element e in bits ``(c*E + e) * bits``
+    lanes, per_cycle, acc_width : lanes, operands a cycle E, bits of an accumulator
+    spaces : list of :class:`Factors`, of plain operands first if there are any
+    plain : bool
     ram_shapes, styles : of the weights, as :func:`gateware.arith.wide_rom` takes them
 
     Members
     -------
-    issue : In, valid, start and weight are used
-    operands : In array, two cycles behind ``issue``
-    accumulators : Out array of signed(acc_width), the last one xi where fast
+    issue : In, valid, start and weight are used, and space where there is more than one
+    operands0, ... : In arrays of a space's components, element by element, two cycles behind
+        ``issue``
+    accumulators : Out array of signed(acc_width), the last one xi where fast and plain
 
     Reference: Winograd 1968; Pogue and Nicolici, arXiv 2311.12224.
     """
 
-    def __init__(self, *, weights, weight_bits, operand_bits, acc_width, issue, deep,
-                 ram_shapes=(), styles=NO_STYLES):
+    def __init__(self, *, weights, weight_width, lanes, per_cycle, spaces, plain, acc_width, issue,
+                 deep, prepared=False, ram_shapes=(), styles=NO_STYLES):
         self.deep, self.ram_shapes, self.styles = deep, ram_shapes, styles
-        self.weights, self.weight_bits, self.acc_width = weights, weight_bits, acc_width
-        self.operand_bits = operand_bits
-        _, self.lanes, self.per_cycle = weights.shape
-        self.fast = self.per_cycle == 2
+        self.weights, self.weight_width, self.acc_width = weights, weight_width, acc_width
+        self.lanes, self.per_cycle, self.spaces = lanes, per_cycle, spaces
+        self.plain, self.prepared, self.fast = plain, prepared, per_cycle == 2
+        self.count = lanes + (self.fast and plain)
         super().__init__({
-            "issue": In(issue), "operands": In(signed(operand_bits)).array(self.per_cycle),
-            "accumulators": Out(signed(acc_width)).array(self.lanes + self.fast)})
+            "issue": In(issue),
+            **{f"operands{i}": In(signed(space.width)).array(per_cycle * space.components)
+               for i, space in enumerate(spaces)},
+            "accumulators": Out(signed(acc_width)).array(self.count)})
 
     def elaborate(self, platform):
         m = Module()
-        bits, mask = self.weight_bits, (1 << self.weight_bits) - 1
-        init = [sum((int(w) & mask) << (bits * i) for i, w in enumerate(word.reshape(-1)))
-                for word in self.weights]
-        word = wide_rom(m, "weights", init, bits * self.lanes * self.per_cycle,
-                        self.issue.weight, self.ram_shapes, self.styles)
+        word = wide_rom(m, "weights", self.weights, self.weight_width, self.issue.weight,
+                        self.ram_shapes, self.styles)
         word = delay(m, word, self.deep, "weight_word", reset_less=True)
-        count = self.lanes + self.fast
-        late = 3 + self.fast + 2 * self.deep
+        count = self.count
+        late = 3 + self.fast + 2 * self.deep + self.prepared
         valids = copies(m, delay(m, self.issue.valid, late, "valid"), count, "valid")
         starts = copies(m, delay(m, self.issue.start, late, "start"), count, "start")
-        broadcast = [copies(m, operand, count, f"operand{i}_")
-                     for i, operand in enumerate(self.operands)]
+        space = Const(0)
+        if len(self.spaces) > 1:
+            space = self.issue.space if self.plain else self.issue.space - 1
+            space = delay(m, space, 2 + self.deep, "space")
+        broadcast = self._broadcast(m, space)
+        space = delay(m, space, 1, "weight_space") if len(self.spaces) > 1 else space
+        bits = max(factors.bits for factors in self.spaces)
         for lane in range(count):
-            operands = [copy[lane] for copy in broadcast]
+            operands = broadcast[lane]
             if lane < self.lanes:
-                weights = [word[i * bits:(i + 1) * bits].as_signed()
-                           for i in range(lane * self.per_cycle, (lane + 1) * self.per_cycle)]
+                weights = self._weights(m, lane, word, space)
             else:
                 weights = [Const(0, signed(bits))] * 2
             if self.fast:
                 x0, x1 = operands
-                wide = signed(max(bits, self.operand_bits) + 1)
+                wide = signed(max(*map(len, weights), len(x0)) + 1)
                 left = Signal(wide, name=f"left{lane}", reset_less=True)
                 right = Signal(wide, name=f"right{lane}", reset_less=True)
                 m.d.sync += [left.eq(x0 + weights[1]), right.eq(x1 + weights[0])]
@@ -80,6 +119,65 @@ class MacArray(wiring.Component):
                 m.d.sync += total.eq(Mux(starts[lane], 0, total) + product)
             m.d.comb += self.accumulators[lane].eq(total)
         return m
+
+    def _broadcast(self, m, space):
+        """Each lane's operands, which lanes of equal terms share."""
+        groups = {}
+        for lane in range(self.count):
+            key = tuple(factors.lanes[lane].operand if lane < len(factors.lanes) else None
+                        for factors in self.spaces)
+            if lane == self.lanes:      # xi
+                key = (((0, 1),), *[None] * (len(self.spaces) - 1))
+            groups.setdefault(key, []).append(lane)
+        found = [[] for _ in range(self.count)]
+        for g, (key, lanes) in enumerate(groups.items()):
+            for e in range(self.per_cycle):
+                name = f"operand{e}_" if len(groups) == 1 else f"operand{g}_{e}_"
+                options = [_sum(getattr(self, f"operands{i}")[e * factors.components:], terms)
+                           for i, (factors, terms) in enumerate(zip(self.spaces, key))]
+                operand = _chosen(m, space, options, f"{name}chosen", self.prepared)
+                for lane, copy in zip(lanes, copies(m, operand, len(lanes), name)):
+                    found[lane].append(copy)
+        return found
+
+    def _weights(self, m, lane, word, space):
+        """A lane's weights, one for each operand of the cycle."""
+        found = []
+        for e in range(self.per_cycle):
+            options = []
+            for factors in self.spaces:
+                terms, bits = None, factors.bits
+                if lane < len(factors.lanes):
+                    terms = factors.lanes[lane].weight
+                columns = {c: word[(c * self.per_cycle + e) * bits:][:bits].as_signed()
+                           for c, _ in terms or ()}
+                options.append(_sum(columns, terms))
+            found.append(_chosen(m, space, options, f"weight{lane}_{e}_", self.prepared))
+        return found
+
+
+def _sum(components, terms):
+    """Components summed with the signs of ``terms``; None where a lane has none."""
+    if terms is None:
+        return None
+    found = None
+    for component, sign in sorted(terms, key=lambda term: -term[1]):
+        value = components[component]
+        found = value if found is None else found + value if sign > 0 else found - value
+    return found
+
+
+def _chosen(m, space, options, name, register):
+    """The option of ``space``, of those that there are, a cycle later if ``register``."""
+    there = [option for option in options if option is not None] or [Const(0, signed(1))]
+    value = there[0]
+    if len(options) > 1:
+        value = choose(space, [there[0] if option is None else option for option in options])
+    if not register:
+        return value
+    kept = Signal(signed(max(map(len, there))), name=name, reset_less=True)
+    m.d.sync += kept.eq(value)
+    return kept
 
 
 class Drain(wiring.Component):
@@ -97,6 +195,7 @@ class Drain(wiring.Component):
     drains : (shift, width) choices
     latency : cycles from ``block`` to the final accumulator
     xi : whether a last accumulator is taken off the others
+    wait : cycles that sums wait in the chain, so that words of every space take as long
     block : layout of the block record
     style : of the memory of biases, as :func:`gateware.arith.rom` takes it
 
@@ -108,8 +207,8 @@ class Drain(wiring.Component):
     """
 
     def __init__(self, *, biases, lanes, acc_width, word_bits, drains, block, latency, xi, deep,
-                 style=None):
-        self.deep, self.style = deep, style
+                 wait=0, style=None):
+        self.deep, self.style, self.wait = deep, style, wait
         self.latency, self.xi = latency, xi
         self.biases, self.lanes, self.acc_width = biases, lanes, acc_width
         self.word_bits, self.drains = word_bits, drains
@@ -128,7 +227,7 @@ class Drain(wiring.Component):
                         attrs={"rom_style": self.style} if self.style else {})
         m.submodules.biases = memory
         read = memory.read_port()
-        early = delay(m, self.block, self.latency - self.deep, "block")
+        early = delay(m, self.block, self.latency - self.deep + self.wait, "block")
         block = delay(m, early, self.deep, "block_late")
         before = delay(m, self.block.valid, self.latency - 1, "load")
         loads = copies(m, before, self.lanes + self.xi, "load_")
@@ -161,6 +260,8 @@ class Drain(wiring.Component):
             for p in range(length):
                 lane = p * self.slices + s
                 following = chain[p + 1] if p + 1 < length else self.accumulators[lane]
+                if self.wait:
+                    following = Mux(shifting, following, chain[p])
                 m.d.sync += chain[p].eq(Mux(loads[lane], self.accumulators[lane], following))
             total = Signal(signed(self.acc_width), name=f"total{s}", reset_less=True)
             shifted = Signal(signed(self.acc_width), name=f"shifted{s}", reset_less=True)

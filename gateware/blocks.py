@@ -46,19 +46,32 @@ class BlockSequencer(wiring.Component):
         self.issue_layout = data.StructLayout({
             "valid": 1, "start": 1, "x": 1, "zero": 1, "parity": 1,
             "index": max(1, ceil_log2(-(-p.input_size // p.per_cycle))),
-            "word": max(1, ceil_log2(p.operand_depth)),
+            "word": max(1, ceil_log2(max(r.base + r.count for r in p.ranges) if p.spaces
+                                     else p.operand_depth)),
             "bank": max(1, ceil_log2(p.banks // p.per_cycle)),
-            "weight": max(1, ceil_log2(len(p.weights)))})
+            "weight": max(1, ceil_log2(len(p.weights))),
+            **(self._spectral_fields(p) if p.spaces else {})})
         self.block_layout = data.StructLayout({
             "valid": 1, "words": width_for(max(r.words for r in p.ranges)),
-            "bias": max(1, ceil_log2(len(p.biases))),
-            "drain": max(1, ceil_log2(len(p.drains)))})
+            "bias": max(1, *(ceil_log2(len(s.biases)) for s in (p, *p.spaces))),
+            "drain": max(1, *(ceil_log2(len(s.drains)) for s in (p, *p.spaces))),
+            **({"space": width_for(len(p.spaces)),
+                "cycles": width_for(max(r.gates * r.hold for r in p.ranges))}
+               if p.spaces else {})})
         super().__init__({
             "whole": In(1), "first": In(1), "last": In(1), "y_free": In(1), "token_free": In(1),
             "start": Out(1), "step_first": Out(1), "step_last": Out(1), "gives_output": Out(1),
             "takes_input": Out(1), "release": Out(1),
             "written": In(max(1, len(p.segments))), "popped": In(1),
             "issue": Out(self.issue_layout), "block": Out(self.block_layout)})
+
+    @staticmethod
+    def _spectral_fields(p):
+        """Further fields of an issued operand: its space; of the last one of a run, ``run_end``,
+        whether the run is its block's first, and its segment's number in the space."""
+        slots = max([p.slot(i) for i in range(len(p.segments))], default=0)
+        return {"space": width_for(len(p.spaces)), "run_end": 1, "run_first": 1,
+                "slot": width_for(slots)}
 
     def elaborate(self, platform):
         m = Module()
@@ -110,12 +123,17 @@ class BlockSequencer(wiring.Component):
 
         positions, groups = p.banks // p.per_cycle, p.banks // p.slices
         next_bank, beyond = Signal.like(bank), Signal.like(target)
-        at_end = bank == positions - 1
+        at_end, row_groups = bank == positions - 1, groups
+        if p.spaces:
+            # a word of spectra is a block, or the blocks of a pair, at one address
+            at_end |= cur.space != 0
+            row_groups = Mux(row.space != 0, p.per_cycle, groups)
+            groups = Mux(cur.space != 0, p.per_cycle, groups)
         m.d.comb += next_bank.eq(Mux(at_end, 0, bank + 1))
         with m.If(load):
             m.d.sync += [cur.eq(row), valid.eq(1), left.eq(row.count), only.eq(row.single),
                          closes.eq(row.single & row.end_block), target.eq(row.need),
-                         beyond.eq(row.need + groups),
+                         beyond.eq(row.need + row_groups),
                          word.eq(row.base), bank.eq(0), index.eq(0),
                          opening.eq(row.start_block), ends.eq(reader.ends)]
             with m.If(reader.first):
@@ -149,15 +167,16 @@ class BlockSequencer(wiring.Component):
             available.append(count)
         if available:
             have, have_next = Array(available)[cur.segment], Array(available)[row.segment]
-            held = have > self._newest(target, bank, cur.most)
-            moved = Mux(at_end, have > self._newest(beyond, 0, cur.most),
-                        have > self._newest(target, bank + 1, cur.most))
-            loaded = row.x | (have_next > self._newest(row.need, 0, row.most))
+            held = have > self._newest(target, bank, cur)
+            moved = Mux(at_end, have > self._newest(beyond, 0, cur),
+                        have > self._newest(target, bank + 1, cur))
+            loaded = row.x | (have_next > self._newest(row.need, 0, row))
             m.d.sync += ready.eq(Mux(load, loaded, cur.x | Mux(go, moved, held)))
         else:
             m.d.comb += ready.eq(1)
 
-        cool = Signal(width_for(max(2, *(r["words"] for r in records))))
+        stays = "busy" if p.spaces else "words"
+        cool = Signal(width_for(max(2, *(r[stays] for r in records))))
         room = Signal(range(p.fifo_depth + 1), init=p.fifo_depth)
         m.d.sync += [
             room.eq(room + self.popped - Mux(closing, cur.words, 0)),
@@ -165,7 +184,7 @@ class BlockSequencer(wiring.Component):
                          & Mux(load, room >= row.words, room >= cur.words)),
         ]
         with m.If(closing):
-            m.d.sync += cool.eq(cur.words - 1)
+            m.d.sync += cool.eq(cur[stays] - 1)
         with m.Elif(cool != 0):
             m.d.sync += cool.eq(cool - 1)
 
@@ -178,16 +197,24 @@ class BlockSequencer(wiring.Component):
             self.block.valid.eq(closing), self.block.words.eq(cur.words),
             self.block.bias.eq(cur.bias), self.block.drain.eq(cur.drain),
         ]
+        if p.spaces:
+            m.d.sync += [
+                self.issue.space.eq(cur.space), self.issue.run_end.eq(finish),
+                self.issue.run_first.eq(cur.start_block), self.issue.slot.eq(cur.slot),
+                self.block.space.eq(cur.space), self.block.cycles.eq(cur.cycles),
+            ]
         return m
 
-    def _newest(self, target, bank, most):
+    def _newest(self, target, bank, row):
         """Newest word that the elements at ``bank`` of the word at ``target`` lie in.
 
         A pair may reach into the second of a word's two groups of ``slices`` elements; the padding
         behind an odd last element lies in no group.
         """
         p = self.p
-        if p.banks == p.slices:
+        if p.banks == p.slices and not p.spaces:
             return target
         newest = target + (p.per_cycle * bank + p.per_cycle > p.slices)
-        return Mux(newest > most, most, newest)
+        if p.spaces:
+            newest = Mux(row.space != 0, target + p.per_cycle - 1, newest)
+        return Mux(newest > row.most, row.most, newest)

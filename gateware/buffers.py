@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from rnnhw.program import X_BUFFERS, Y_BUFFERS
 
-from .arith import choose, ram
+from .arith import choose, delay, ram
 
 
 def x_layout(width):
@@ -45,22 +45,21 @@ class InputBuffer(wiring.Component):
 
     def __init__(self, *, size, width, shift, per_cycle=1, style=None):
         self.size, self.width, self.shift, self.style = size, width, shift, style
-        self.per_cycle, self.words = per_cycle, -(-size // per_cycle)
-        super().__init__({
-            "x": In(stream.Signature(x_layout(width))),
-            "whole": Out(1), "first": Out(1), "last": Out(1),
-            "start": In(1), "release": In(1),
-            "parity": In(1), "index": In(max(1, ceil_log2(self.words))),
-            "operands": Out(signed(width + shift)).array(per_cycle),
-        })
+        self.per_cycle, self.words, self.wait = per_cycle, -(-size // per_cycle), 0
+        super().__init__({**self._control(), **self._storage()})
 
-    def elaborate(self, platform):
-        m = Module()
-        filling = Signal()
-        index_bits = ceil_log2(self.words)
-        index = Signal(range(max(2, self.words * self.per_cycle)))
-        accept = Signal()
-        lane_bits = ceil_log2(self.per_cycle)
+    def _control(self):
+        return {"x": In(stream.Signature(x_layout(self.width))),
+                "whole": Out(1), "first": Out(1), "last": Out(1),
+                "start": In(1), "release": In(1)}
+
+    def _storage(self):
+        return {"parity": In(1), "index": In(max(1, ceil_log2(self.words))),
+                "operands": Out(signed(self.width + self.shift)).array(self.per_cycle)}
+
+    def _store(self, m, accept, index, filling, done):
+        """Keep an accepted element, and read."""
+        index_bits, lane_bits = ceil_log2(self.words), ceil_log2(self.per_cycle)
         for i in range(self.per_cycle):
             write, read = ram(m, f"words{i}", signed(self.width + self.shift),
                               X_BUFFERS << index_bits, self.style)
@@ -71,13 +70,20 @@ class InputBuffer(wiring.Component):
                 read.addr.eq(Cat(self.index[:index_bits], self.parity)),
                 self.operands[i].eq(read.data),
             ]
+
+    def elaborate(self, platform):
+        m = Module()
+        filling = Signal()
+        index = Signal(range(max(2, self.words * self.per_cycle)))
+        accept = Signal()
+        done = Signal()
+        self._store(m, accept, index, filling, done)
         used = Signal(range(X_BUFFERS + 1))
         waiting = Signal(range(X_BUFFERS + 1))
         fresh = Signal(init=1)
         flags = Array(Signal(2, name=f"flags{i}") for i in range(X_BUFFERS))
         oldest = Signal()
         releasing = Signal()
-        done = Signal()
         begin = Signal()
 
         m.d.comb += [
@@ -91,7 +97,7 @@ class InputBuffer(wiring.Component):
         m.d.sync += [
             releasing.eq(self.release),
             used.eq(used + begin - releasing),
-            waiting.eq(waiting + done - self.start),
+            waiting.eq(waiting + delay(m, done, self.wait, "done") - self.start),
         ]
         with m.If(begin):
             m.d.sync += flags[filling].eq(Cat(self.x.payload.first | fresh, self.x.payload.last))
@@ -103,6 +109,32 @@ class InputBuffer(wiring.Component):
         with m.If(self.start):
             m.d.sync += oldest.eq(~oldest)
         return m
+
+
+class SpectralInput(InputBuffer):
+    """The same for an input that is kept as spectra: elements pass through as they are accepted.
+
+    Parameters
+    ----------
+    wait : cycles from a step's last element until it counts as whole, beyond the one of any
+
+    Members
+    -------
+    valid, element, point, filling : Out, an element shifted left, its number in the step, and the
+        buffer it belongs to
+    """
+
+    def __init__(self, *, size, width, shift, wait):
+        super().__init__(size=size, width=width, shift=shift)
+        self.wait = wait
+
+    def _storage(self):
+        return {"valid": Out(1), "element": Out(signed(self.width + self.shift)),
+                "point": Out(max(1, ceil_log2(self.words))), "filling": Out(1)}
+
+    def _store(self, m, accept, index, filling, done):
+        m.d.comb += [self.valid.eq(accept), self.point.eq(index), self.filling.eq(filling),
+                     self.element.eq(self.x.payload.data << self.shift)]
 
 
 class OutputBuffer(wiring.Component):

@@ -1,15 +1,16 @@
 """The core: streams of input and output elements around array, slices and the two sequencers."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .arith import NO_STYLES, delay
-from .array import Drain, MacArray
+from .array import Drain, MacArray, plain_factors, spectral_factors
 from .blocks import BlockSequencer
-from .buffers import InputBuffer, OutputBuffer, x_layout, y_layout
+from .buffers import InputBuffer, OutputBuffer, SpectralInput, x_layout, y_layout
 from .operands import OperandMemory
 from .rows import RowSequencer
+from .spaces import SpectralSpace
 from .vector import VectorLane
 
 
@@ -47,25 +48,36 @@ class Core(wiring.Component):
         p, styles = self.program, self.styles
         m.submodules.blocks = blocks = BlockSequencer(p, styles.get("ranges"))
         m.submodules.rows = rows = RowSequencer(p, styles.get("rows"))
-        m.submodules.input = source = InputBuffer(
-            size=p.input_size, width=p.x_width, shift=p.x_shift, per_cycle=p.per_cycle,
-            style=styles.get("x"))
+        m.submodules.input = source = self._input(p, styles)
         m.submodules.output = sink = OutputBuffer(
             size=p.output_size, width=p.y_width, slices=p.slices, style=styles.get("y"),
             deep=p.deep)
-        m.submodules.operands = operands = OperandMemory(
-            words=p.operand_depth, banks=p.banks, slices=p.slices, per_cycle=p.per_cycle,
-            width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout,
-            deep=p.deep, style=styles.get("operands"))
+        factors = []
+        if p.plain:
+            m.submodules.operands = operands = OperandMemory(
+                words=p.operand_depth, banks=p.banks, slices=p.slices, per_cycle=p.per_cycle,
+                width=p.operand_width, x_width=p.x_width + p.x_shift, issue=blocks.issue_layout,
+                deep=p.deep, style=styles.get("operands"))
+            factors.append(plain_factors(p.plain_lanes, len(operands.operands[0]), p.weight_bits))
+        spaces = []
+        for i, space in enumerate(p.spaces):
+            spaces.append(SpectralSpace(p, i + 1, blocks.issue_layout, blocks.block_layout, styles))
+            m.submodules[f"space{i + 1}"] = spaces[-1]
+            factors.append(spectral_factors(space, p.block_rows(i + 1), bool(space.x_blocks),
+                                            p.products))
         m.submodules.array = array = MacArray(
-            weights=p.weights, weight_bits=p.weight_bits,
-            operand_bits=len(operands.operands[0]), acc_width=p.acc_width,
-            issue=blocks.issue_layout, deep=p.deep, ram_shapes=self.ram_shapes,
-            styles=styles)
-        m.submodules.drain = drain = Drain(
-            biases=p.biases, lanes=p.lanes, acc_width=p.acc_width, word_bits=p.word_bits,
-            drains=p.drains, block=blocks.block_layout, latency=p.latencies.array - 1,
-            xi=p.fast, deep=p.deep, style=styles.get("biases"))
+            weights=p.weight_words, weight_width=p.weight_width, lanes=p.lanes,
+            per_cycle=p.per_cycle, spaces=factors, plain=p.plain, acc_width=p.acc_width,
+            issue=blocks.issue_layout, deep=p.deep, prepared=bool(p.engine.prepared),
+            ram_shapes=self.ram_shapes, styles=styles)
+        drains = []
+        if p.plain:
+            m.submodules.drain = drain = Drain(
+                biases=p.biases, lanes=p.plain_lanes, acc_width=p.acc_width, word_bits=p.word_bits,
+                drains=p.drains, block=blocks.block_layout, latency=p.latencies.array - 1,
+                xi=p.fast, deep=p.deep, wait=p.latencies.drain - 3, style=styles.get("biases"))
+            drains.append(drain)
+        drains += spaces
 
         wiring.connect(m, wiring.flipped(self.x), source.x)
         wiring.connect(m, sink.y, wiring.flipped(self.y))
@@ -76,26 +88,35 @@ class Core(wiring.Component):
             blocks.y_free.eq(sink.free), sink.start.eq(blocks.start & blocks.gives_output),
             blocks.token_free.eq(rows.token_free), rows.start.eq(blocks.start),
             rows.first.eq(blocks.step_first), rows.last.eq(blocks.step_last),
-            rows.pushing.eq(drain.pushing), blocks.popped.eq(rows.popped),
-            source.parity.eq(blocks.issue.parity), source.index.eq(blocks.issue.index),
-            operands.issue.eq(blocks.issue), array.issue.eq(blocks.issue),
-            drain.block.eq(blocks.block),
+            rows.pushing.eq(_any(part.pushing for part in drains)), blocks.popped.eq(rows.popped),
+            array.issue.eq(blocks.issue),
         ]
-        for i in range(p.per_cycle):
-            m.d.comb += [operands.x_operands[i].eq(source.operands[i]),
-                         array.operands[i].eq(operands.operands[i])]
-        for lane in range(p.lanes + p.fast):
-            m.d.comb += drain.accumulators[lane].eq(array.accumulators[lane])
+        if p.plain:
+            self._plain(m, p, source, operands, array, drain, blocks)
+        for i, space in enumerate(spaces):
+            self._spectral(m, p, space, i + 1, source, array, blocks)
 
         issue = rows.issue
         far = 8 + 3 * p.deep
         written = delay(m, issue.copied, far - 1, "written")
         segment = delay(m, issue.segment, far - 1, "segment")
+        parity = delay(m, issue.parity, far + 1, "parity")
+        if p.plain:
+            m.d.comb += [
+                operands.write.eq(delay(m, written, 2, "write")),
+                operands.write_parity.eq(parity),
+                operands.write_word.eq(delay(m, issue.operand, far + 1, "operand")),
+            ]
+        for i, space in enumerate(spaces, 1):
+            m.d.comb += [
+                getattr(space, name).eq(delay(m, issue[f"{field}{i}"], far + 1, f"{field}{i}"))
+                for name, field in (("valid", "points"), ("point", "point"),
+                                    ("segment", "pointed"))]
+            m.d.comb += space.parity.eq(parity)
+        ready = [written & (segment == i) if s.space == 0
+                 else spaces[s.space - 1].written[p.slot(i)] for i, s in enumerate(p.segments)]
         m.d.comb += [
-            operands.write.eq(delay(m, written, 2, "write")),
-            operands.write_parity.eq(delay(m, issue.parity, far + 1, "parity")),
-            operands.write_word.eq(delay(m, issue.operand, far + 1, "operand")),
-            blocks.written.eq(Cat(written & (segment == i) for i in range(len(p.segments)))),
+            blocks.written.eq(Cat(ready)),
             sink.write.eq(delay(m, issue.sent, far, "sent")),
             sink.word.eq(delay(m, issue.y, far, "y_word")),
         ]
@@ -103,10 +124,61 @@ class Core(wiring.Component):
             lane = VectorLane(p, rows.issue_layout, styles)
             m.submodules[f"vector{s}"] = lane
             sticky = Signal(name=f"saturated{s}")
+            pushed = drains[-1].words[s]
+            for part in drains[-2::-1]:
+                pushed = Mux(part.push, part.words[s], pushed)
             m.d.comb += [
-                lane.issue.eq(issue), lane.push.eq(drain.push), lane.pushed.eq(drain.words[s]),
-                sink.elements[s].eq(lane.result), operands.elements[s].eq(lane.copy),
+                lane.issue.eq(issue), lane.push.eq(_any(part.push for part in drains)),
+                lane.pushed.eq(pushed), sink.elements[s].eq(lane.result),
                 self.saturated[s].eq(sticky),
             ]
-            m.d.sync += sticky.eq(sticky | drain.clipped[s] | lane.clipped)
+            if p.plain:
+                m.d.comb += operands.elements[s].eq(lane.copy)
+            for i, space in enumerate(spaces, 1):
+                m.d.comb += space.elements[s].eq(getattr(lane, f"point{i}"))
+            clipped = _any(part.clipped[s] for part in drains)
+            m.d.sync += sticky.eq(sticky | clipped | lane.clipped)
         return m
+
+    def _input(self, p, styles):
+        if p.x_space:
+            return SpectralInput(size=p.input_size, width=p.x_width, wait=p.x_delay,
+                                 shift=p.spaces[p.x_space - 1].x_width - p.x_width)
+        return InputBuffer(size=p.input_size, width=p.x_width, shift=p.x_shift,
+                           per_cycle=p.per_cycle, style=styles.get("x"))
+
+    def _plain(self, m, p, source, operands, array, drain, blocks):
+        """Elements as operands, and their sums."""
+        if not p.x_space:
+            m.d.comb += [source.parity.eq(blocks.issue.parity),
+                         source.index.eq(blocks.issue.index)]
+            m.d.comb += [operands.x_operands[i].eq(source.operands[i])
+                         for i in range(p.per_cycle)]
+        m.d.comb += [operands.issue.eq(blocks.issue), drain.block.eq(blocks.block)]
+        if p.spaces:
+            m.d.comb += drain.block.valid.eq(blocks.block.valid & (blocks.block.space == 0))
+        m.d.comb += [array.operands0[i].eq(operands.operands[i]) for i in range(p.per_cycle)]
+        m.d.comb += [drain.accumulators[lane].eq(array.accumulators[lane])
+                     for lane in range(p.plain_lanes)]
+        if p.fast:
+            m.d.comb += drain.accumulators[p.plain_lanes].eq(array.accumulators[p.lanes])
+
+    def _spectral(self, m, p, space, index, source, array, blocks):
+        """Spectra as operands, and their sums."""
+        m.d.comb += [space.issue.eq(blocks.issue), space.block.eq(blocks.block)]
+        m.d.comb += [
+            operand.eq(component) for operand, component in
+            zip(getattr(array, f"operands{index - 1 + p.plain}"), space.operands)]
+        m.d.comb += [accumulator.eq(array.accumulators[i])
+                     for i, accumulator in enumerate(space.accumulators)]
+        if index == p.x_space:
+            m.d.comb += [space.x_valid.eq(source.valid), space.x_element.eq(source.element),
+                         space.x_point.eq(source.point), space.x_parity.eq(source.filling)]
+
+
+def _any(flags):
+    """Whether any of them is set."""
+    first, *others = flags
+    for flag in others:
+        first |= flag
+    return first

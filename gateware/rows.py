@@ -50,7 +50,10 @@ class RowSequencer(wiring.Component):
             "copied": 1, "segment": width_for(max(0, len(p.segments) - 1)),
             "operand": width_for(max(0, p.operand_words - 1)),
             "copy": width_for(max(0, len(p.copies) - 1)), "parity": 1,
-            "sent": 1, "y": width_for(p.y_words - 1)})
+            "sent": 1, "y": width_for(p.y_words - 1),
+            **{key: width_for(max(r[key] for r in row_records(p)))
+               for i in range(len(p.spaces))
+               for key in (f"points{i + 1}", f"point{i + 1}", f"pointed{i + 1}")}})
         super().__init__({
             "start": In(1), "first": In(1), "last": In(1), "token_free": Out(1),
             "pushing": In(1), "popped": Out(1), "issue": Out(self.issue_layout)})
@@ -127,4 +130,8 @@ class RowSequencer(wiring.Component):
             issue.sent.eq(cur.sent & go & ~blank & (last if self.p.last_step else 1)),
             issue.y.eq(cur.y + element),
         ]
+        for i in range(1, len(p.spaces) + 1):
+            m.d.sync += [issue[f"points{i}"].eq(cur[f"points{i}"] & go & ~blank),
+                         issue[f"point{i}"].eq(cur[f"point{i}"] + element),
+                         issue[f"pointed{i}"].eq(cur[f"pointed{i}"])]
         return m

@@ -33,6 +33,7 @@ class VectorLane(wiring.Component):
     push, pushed : In, a word from the drain
     result : Out(signed(word_bits)), 9 cycles behind the decision
     copy : Out(signed(operand_width)), 10 cycles behind the decision
+    point1, ... : Out, the copy as a point of each space of spectra
     clipped : Out(1), a number was saturated
     """
 
@@ -41,7 +42,9 @@ class VectorLane(wiring.Component):
         super().__init__({
             "issue": In(issue), "push": In(1), "pushed": In(signed(program.word_bits)),
             "result": Out(signed(program.word_bits)),
-            "copy": Out(signed(program.operand_width)), "clipped": Out(1)})
+            "copy": Out(signed(program.operand_width)), "clipped": Out(1),
+            **{f"point{i + 1}": Out(signed(max(1, space.width)))
+               for i, space in enumerate(program.spaces)}})
 
     def elaborate(self, platform):
         m = Module()
@@ -125,20 +128,26 @@ class VectorLane(wiring.Component):
         clip = late("valid", 8 + 3 * d) & over
 
         if p.copies:
-            self._copy(m, late("copy", 8 + 3 * d), late("copied", 8 + 3 * d), clip)
+            copied = late("copied", 8 + 3 * d)
+            for i in range(1, len(p.spaces) + 1):
+                copied |= late(f"points{i}", 8 + 3 * d)
+            self._copy(m, late("copy", 8 + 3 * d), copied, clip)
         else:
             m.d.sync += self.clipped.eq(clip)
         return m
 
     def _copy(self, m, copy, copied, clip):
         """The result requantised to an operand and shifted left, one cycle behind it."""
-        values, flags = [], []
+        values, points, flags = [], [], []
         for i, kind in enumerate(self.p.copies):
             half = (1 << kind.shift) >> 1
             rounded = Signal(signed(self.p.word_bits + 1), name=f"copy_rounded{i}")
             m.d.comb += rounded.eq((self.result + half) >> kind.shift)
             value, flag = saturate(m, rounded, kind.width, f"copy_value{i}")
             values.append(value << kind.left)
+            points.append([value << left for left in kind.lefts])
             flags.append(flag)
         m.d.sync += [self.copy.eq(choose(copy, values)),
                      self.clipped.eq(clip | (copied & choose(copy, flags)))]
+        for i, of_kind in enumerate(zip(*points)):
+            m.d.sync += getattr(self, f"point{i + 1}").eq(choose(copy, of_kind))

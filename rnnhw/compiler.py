@@ -5,13 +5,16 @@ from math import ceil
 
 import numpy as np
 
+from .bins import bin_lanes
 from .cells import CELLS
 from .errors import RnnhwError
 from .listing import orders
 from .placement import gaps, place
 from .program import ONE_FRAC, Copy, Out, Program, RangeRow, Segment, VectorRow
-from .rowblocks import row_blocks
+from .rowblocks import block_size, block_sizes, row_blocks
 from .schedule import Schedule
+from .spaces import Target
+from .spectra import Spectra
 
 
 class Pool:
@@ -37,14 +40,15 @@ class Value:
     words: int
 
 
-def lower(quantized, lanes, slices, fast=False, deep=False, late=False):
+def lower(quantized, lanes, slices, fast=False, deep=False, late=False, products=4):
     """The program of ``quantized`` on ``lanes`` array lanes in ``slices`` slices.
 
     ``fast`` lanes take two operands a cycle,
     ``x0*w0 + x1*w1 = (x0 + w1)*(x1 + w0) - x0*x1 - w0*w1``; the sum of the last products, eta, is
     taken off the bias, that of ``x0*x1``, xi, in the drain.
 
-    A row block drains ``k * ceil(units/T)`` words a slice, gate by gate; unit u lives in slice
+    Circulant blocks are multiplied as spectra, a bin in ``products`` real products (see
+    :mod:`rnnhw.spectra`). A row block drains ``gates * ceil(units/T)`` words a slice, gate by gate; unit u lives in slice
     ``u mod T``; the blocks of a cell run group of units by group of units, and each vector row
     follows the block that completes its operands.
 
@@ -55,22 +59,28 @@ def lower(quantized, lanes, slices, fast=False, deep=False, late=False):
     Raises
     ------
     RnnhwError
-        If ``lanes`` is no multiple of ``slices``, or too few for one unit of the widest block.
+        If ``lanes`` is no multiple of ``slices``, or too few for one unit of the widest block; if
+        ``slices`` does not divide a circulant block.
     """
-    if lanes % slices:
+    sizes = block_sizes(quantized)
+    if lanes % slices and not sizes:
         raise RnnhwError(f"lanes must be a multiple of the {slices} vector lanes, not {lanes}.")
-    need = max(len(p.sums) for q in quantized.layers for p in CELLS[q.layer.kind].products)
-    if lanes < need * slices:
+    for k in sizes:
+        if k % slices:
+            raise RnnhwError(f"vector_lanes must divide circulant blocks of {k}, which {slices} "
+                             "does not.")
+    need = least_lanes(quantized, slices, products)
+    if lanes < need:
         raise RnnhwError(f"{lanes} lanes in {slices} slices are too few for this model; "
-                         f"{need * slices} are the least, or choose fewer vector_lanes.")
+                         f"{need} are the least, or choose fewer vector_lanes.")
     behind = quantized.model.behind if late and not quantized.model.last_step else ()
-    return _Lowering(quantized, lanes, slices, fast, deep, behind).program()
+    return _Lowering(quantized, lanes, slices, fast, deep, behind, products).program()
 
 
 class _Lowering:
     """State of one lowering; ``program`` gives its result."""
 
-    def __init__(self, quantized, lanes, slices, fast, deep, late):
+    def __init__(self, quantized, lanes, slices, fast, deep, late, products):
         self.q, self.fast, self.deep = quantized, fast, deep
         self.step = 2 if fast else 1
         self.align = self.step if slices % self.step else 1
@@ -80,20 +90,27 @@ class _Lowering:
         self.ranges, self.rows, self.reads, self.writes = [], [], [], []
         self.weights, self.late_weights, self.biases = [], [], []
         self.acc_bound = 0
+        self.products = products
+        self.spectra = [Spectra(quantized, k, lanes, slices, fast, products)
+                        for k in block_sizes(quantized)]
+        self.space_of = {None: 0} | {s.k: i + 1 for i, s in enumerate(self.spectra)}
         self.segments = self._segments()
         self.by_name = {s.name: i for i, s in enumerate(self.segments)}
 
     def _segments(self):
-        found, base = [], 0
-        last = len(self.q.layers) - 1
+        found, base = [], [0] * len(self.space_of)
         for i, q in enumerate(self.q.layers):
+            size = q.layer.output_size
             for name in CELLS[q.layer.kind].operands:
-                if q.layer.kind == "linear" and i == last:
-                    continue
-                words = ceil(q.layer.output_size / self.T)
-                found.append(Segment(f"{i}.{name}", base, q.layer.output_size, words,
-                                     self.q.model.on_last[i], self.late[i]))
-                base += -(-words // self.align) * self.align
+                for k, space in self.space_of.items():
+                    key = self.q.segment_key(f"{i}.{name}", k)
+                    if key not in self.q.shifts:
+                        continue
+                    words = ceil(size / (k or self.T))
+                    align = self.step if k else self.align
+                    found.append(Segment(key, base[space], size, words, self.q.model.on_last[i],
+                                         self.late[i], space))
+                    base[space] += -(-words // align) * align
         return tuple(found)
 
     def _blocks(self):
@@ -113,24 +130,29 @@ class _Lowering:
             self._emit(*block)
         q, model = self.q, self.q.model
         words = [q.formats[f].width for q in self.q.layers for f in q.formats
-                 if not f.startswith("weight")]
-        operand_widths = [q.operands[s.name].width + q.shifts[s.name] for s in self.segments]
-        last = len(q.layers) - 1
+                 if not f.startswith("weight") and not f.endswith("_spectrum")]
+        plain = [s for s in self.segments if not s.space]
+        operand_widths = [q.operands[s.name].width + q.shifts[s.name] for s in plain]
+        weights = self.weights + self.late_weights
+        columns = max(part.shape[1] for part in weights)
+        weights = [np.pad(part, ((0, 0), (0, columns - part.shape[1]), (0, 0)))
+                   for part in weights]
         program = Program(
             name=model.name, input_size=model.input_size, output_size=model.output_size,
             last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast, deep=self.deep,
-            x_format=q.operands["x"], x_shift=q.shifts["x"], y_format=q.output_format,
+            x_format=q.operands["x"], x_shift=q.shifts.get("x", 0), y_format=q.output_format,
             segments=self.segments,
-            operand_words=max((s.base + s.words for s in self.segments), default=0),
+            operand_words=max((s.base + s.words for s in plain), default=0),
             operand_width=max(operand_widths, default=1),
             ranges=tuple(self.ranges), rows=tuple(self.rows),
-            weights=np.concatenate(self.weights + self.late_weights),
-            weight_bits=max(q.layers[i].formats[w].width for i in range(last + 1)
-                            for w in ("weight_ih", "weight_hh") if w in q.layers[i].formats),
-            biases=np.concatenate(self.biases), acc_width=int(self.acc_bound).bit_length() + 1,
+            weights=np.concatenate(weights), weight_bits=_weight_bits(q),
+            biases=np.concatenate(self.biases or [np.zeros((0, self.T), np.int64)]),
+            acc_width=int(self.acc_bound).bit_length() + 1,
             drains=tuple(self.drains), outs=tuple(self.outs), copies=tuple(self.copies),
             aligns=tuple(self.aligns), indices=tuple(self.indices),
-            state_words=0, word_bits=max(words),
+            state_words=0, word_bits=max(words), products=self.products,
+            spaces=tuple(spectra.space(self.segments, i + 1)
+                         for i, spectra in enumerate(self.spectra)),
             table=q.activation if any(r.fn != "mac" for r in self.rows) else None,
             macs_per_step=sum(layer.weight_ih.size + (0 if layer.weight_hh is None
                                                       else layer.weight_hh.size)
@@ -153,24 +175,33 @@ class _Lowering:
 
     def _layer(self, i):
         """Row blocks of layer ``i`` in order, as ``_emit`` takes them."""
-        layer, emitted = self.q.layers[i].layer, {}
-        return [(i, CELLS[layer.kind], product, group, units, emitted.setdefault(group, set()))
-                for product, group, units in row_blocks(layer, self.P // self.T, self.T)]
+        cell, emitted = CELLS[self.q.layers[i].layer.kind], {}
+        return [(i, cell, product, group, units, emitted.setdefault(group, set()))
+                for product, group, units in row_blocks(self.q.layers[i], self.P, self.T,
+                                                        self.products)]
 
     def _emit(self, i, cell, product, group, units, emitted):
         """A row block of layer ``i`` and the vector rows that follow it."""
-        self._block(i, product, *units)
+        k = block_size(self.q.layers[i], product)
+        if k is None:
+            self._block(i, product, *units)
+        else:
+            spectra = self.spectra[self.space_of[k] - 1]
+            self._spectral_block(i, spectra, product, *units)
         self._follow(i, cell, product, group, units, emitted)
 
     def _operands(self, i, product):
         """Operand runs of a block, oldest first: input, own last state, fresh outputs."""
         found = []
+        k = block_size(self.q.layers[i], product)
         for name in product.operands:
             if name == "x" and i == 0:
-                found.append((0, "weight_ih", self.q.model.input_size, "x", {}))
+                found.append((0, "weight_ih", self.q.model.input_size,
+                              self.q.segment_key("x", k), {}))
                 continue
             own = name != "x"
             key = f"{i}.{name}" if own else self._output_segment(i - 1)
+            key = self.q.segment_key(key, k)
             segment = self.segments[self.by_name[key]]
             fresh = name != "h" and (own or self.late[i] == self.late[i - 1])
             age = 1 if not fresh else 3 if own else 2
@@ -227,6 +258,23 @@ class _Lowering:
         contents[lane] = bias
         self.biases.append(contents.reshape(-1, self.T))
 
+    def _spectral_block(self, i, spectra, product, u0, u1):
+        """Runs of a row block of circulant blocks, and their weights."""
+        runs = self._operands(i, product)
+        space = self.space_of[spectra.k]
+        for position, (_, weight, _, key, fields) in enumerate(runs):
+            contents = spectra.weights(self.q.layers[i], weight, product, u0, u1)
+            (self.late_weights if self.late[i] else self.weights).append(contents)
+            segment = self.by_name.get(key, -1)
+            base = self.segments[segment].base // self.step if segment >= 0 else 0
+            tail = {}
+            if position == len(runs) - 1:
+                tail, bound = spectra.drain(i, product, [(w, k) for _, w, _, k, _ in runs], u0, u1)
+                self.acc_bound = max(self.acc_bound, bound)
+            self.ranges.append(RangeRow(
+                segment=segment, base=base, count=len(contents), start_block=position == 0,
+                on_last=self.q.model.on_last[i], late=self.late[i], space=space, **fields, **tail))
+
     def _follow(self, i, cell, product, group, units, emitted):
         """Vector rows that the block over ``units`` makes possible, drained ones first."""
         drained = {}
@@ -269,11 +317,8 @@ class _Lowering:
                        subtract=op.subtract, relu=relu, drain=product is not None,
                        on_last=self.q.model.on_last[i], late=self.late[i])
         key = f"{i}.{op.dst}"
-        if op.dst in cell.operands and key in self.by_name:
-            operand, segment = self.q.operands[key], self.segments[self.by_name[key]]
-            fields |= dict(segment=self.by_name[key], operand=segment.base + units[0] // self.T,
-                           copy=self.copies(Copy(out.frac_bits - operand.frac_bits, operand.width,
-                                                 self.q.shifts[key])))
+        if op.dst in cell.operands and key in self.q.operands:
+            fields |= self._copied(key, out, units[0] // self.T)
         if op.dst == cell.output and i == len(self.q.layers) - 1:
             fields["y"] = units[0] // self.T
         read_later = any(op.dst == name.rstrip("'") for other in cell.ops
@@ -282,6 +327,25 @@ class _Lowering:
         self.reads.append(reads)
         self.writes.append((self._value(i, op.dst, group), units[0] // self.T)
                            if read_later else None)
+
+    def _copied(self, key, out, word):
+        """Fields of a row whose result, from ``word`` on, is the operand ``key`` of any space."""
+        operand, fields, lefts, targets = self.q.operands[key], {}, [], []
+        for k, space in self.space_of.items():
+            name = self.q.segment_key(key, k)
+            segment = self.by_name.get(name)
+            lefts.append(self.q.shifts[name] if segment is not None else 0)
+            if segment is None:
+                continue
+            if space:
+                targets.append(Target(space, segment, word))
+            else:
+                fields = dict(segment=segment, operand=self.segments[segment].base + word)
+        if fields or targets:
+            fields["targets"] = tuple(targets)
+            fields["copy"] = self.copies(Copy(out.frac_bits - operand.frac_bits, operand.width,
+                                              lefts[0], tuple(lefts[1:])))
+        return fields
 
     def _arithmetic(self, fn, fracs, out):
         """Constants of a row from the fraction bits of its operands and its result."""
@@ -318,6 +382,20 @@ class _Lowering:
             value, word = write
             fields["dst"] = addresses[value] + word - value.first
         return replace(row, **fields)
+
+
+def least_lanes(quantized, slices, products=4):
+    """The fewest lanes that compute one unit, or block of units, of every product."""
+    return max(len(product.sums) * (len(bin_lanes(k, products)) if k else slices)
+               for q in quantized.layers for product in CELLS[q.layer.kind].products
+               for k in [block_size(q, product)])
+
+
+def _weight_bits(quantized):
+    """Bits of the widest plain weight."""
+    return max([q.formats[name].width for q in quantized.layers
+                for name in ("weight_ih", "weight_hh")
+                if name in q.formats and getattr(q, name).ndim == 2], default=1)
 
 
 def _format_of(cell, name):

@@ -100,13 +100,14 @@ def _producers(rows, writes):
 
 
 def _kept_order(rows):
-    """For each row, the row before it of those that must keep their order: of the drain, of a
-    segment's words, of the output's words."""
+    """For each row, the rows before it of those that must keep their order: of the drain, of a
+    segment's words, of a space's blocks, of the output's words."""
     before, last = [], {}
     for k, row in enumerate(rows):
         keys = [key for key, on in (("drain", row.drain), (("segment", row.segment),
                                                            row.segment >= 0),
                                     ("y", row.y >= 0)) if on]
+        keys += [("space", target.space) for target in row.targets]
         before.append([last[key] for key in keys if key in last])
         last.update((key, k) for key in keys)
     return before

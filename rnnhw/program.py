@@ -4,7 +4,7 @@ The compiler writes it, the schedule model times it, the gateware is generated f
 replays both tables: :class:`RangeRow` feeds the array, :class:`VectorRow` the vector lanes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from .fixed import FixedFormat
 from .memories import Memory
+from .spaces import Engine
 from .tables import range_records, row_records, varying_bits
 
 
@@ -55,7 +56,8 @@ TOKENS = 4         # steps the array may be ahead of the vector lanes
 
 @dataclass(frozen=True)
 class Segment:
-    """A range of operand memory, one word of ``slices`` elements after another.
+    """A range of a space's operand memory, one word of ``slices`` elements after another; a word of
+    a spectral one is a block.
 
     ``words`` are counted per step by a ready counter that starts one step ahead, so that the state
     before the first step counts as written. ``late`` ones are written by late rows.
@@ -67,6 +69,7 @@ class Segment:
     words: int
     on_last: bool
     late: bool = False
+    space: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,12 @@ class RangeRow:
     count : cycles; an odd number of elements is padded to a pair
     need : words of the segment that must be written before its word 0 may be read
     previous : the elements are those of the previous step
-    end_block : last run of its row block; the four fields below then hold
+    end_block : last run of its row block; the fields below then hold
     words : words drained per slice
-    bias : address of the first bias word
-    drain : index into ``Program.drains``
+    bias : address of the first bias word, or block row of biases
+    drain : index into ``Program.drains``, or into those of the space
+    space : of operands and sums; ``base`` and ``count`` are of its blocks, or pairs of them
+    gates : sums of the block, each drained ``hold`` cycles behind the one before
     late : the run is of the step before, see :class:`Program`
     """
 
@@ -97,8 +102,17 @@ class RangeRow:
     words: int = 0
     bias: int = 0
     drain: int = 0
+    space: int = 0
+    gates: int = 1
+    hold: int = 0
     on_last: bool = False
     late: bool = False
+
+    @property
+    def offsets(self):
+        """Cycles that each drained word comes behind the first."""
+        return [gate * self.hold + word for gate in range(self.gates)
+                for word in range(self.words // self.gates)]
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,7 @@ class VectorRow:
     dst : address of the result in state memory
     out, align, index : indices into ``Program.outs``, ``aligns`` and ``indices``
     segment, operand, copy : of the operand copy: segment, first word, index into ``copies``
+    targets : tuple of :class:`rnnhw.spaces.Target`, the copies that are transformed
     y : first word of the output buffer; a model that gives its last step only sends it then
     gap : cycles to wait behind the row before
     late : the row is of the step before, see :class:`Program`
@@ -139,6 +154,7 @@ class VectorRow:
     segment: int = -1
     operand: int = -1
     copy: int = 0
+    targets: tuple = ()
     y: int = -1
     gap: int = 0
     on_last: bool = False
@@ -160,20 +176,24 @@ class Out:
 @dataclass(frozen=True)
 class Copy:
     """How a result becomes an operand: requantised by ``shift`` to ``width``, stored shifted
-    left."""
+    left; in ``lefts``, for each space of spectra, by how much before its transform."""
 
     shift: int
     width: int
     left: int
+    lefts: tuple = ()
 
 
 class Multipliers:
-    """Multipliers of an engine of ``lanes`` (``fast`` or not) in ``slices``."""
+    """Multipliers of an engine of ``lanes`` (``fast`` or not) in ``slices``.
+
+    ``pair_multipliers`` are those that sum the xi of spectra.
+    """
 
     @property
     def array_multipliers(self):
-        """Multipliers of the array: one a lane, and the xi lane of a fast one."""
-        return self.lanes + self.fast
+        """Multipliers of the array: one a lane, the xi lane of fast plain ones, xi of spectra."""
+        return self.lanes + (self.fast and self.engine.plain) + self.pair_multipliers
 
     @property
     def total_multipliers(self):
@@ -198,8 +218,8 @@ class Program(Multipliers):
         Fast inner product: two operands a cycle, two products a multiplier (Winograd 1968).
     deep : bool
         Deep pipelines, for parts whose block RAMs and multipliers are slow without registers.
-    weights : int64 (words, lanes, elements a cycle), in the order the array reads them; those of
-        late runs last
+    weights : int64 (words, columns, elements a cycle), in the order the array reads them; those of
+        late runs last. A column is a lane's weight, or a component of a block row's
     biases : int64 (words, slices), with half an LSB of rounding added, less eta where ``fast``
     drains : tuple of (shift, width) of the drain's requantize
     outs, copies : tuples of Out and Copy
@@ -237,6 +257,8 @@ class Program(Multipliers):
     word_bits: int
     table: object
     macs_per_step: int
+    products: int = 4
+    spaces: tuple = ()
 
     @property
     def x_width(self):
@@ -248,10 +270,90 @@ class Program(Multipliers):
         """Bits of an output word."""
         return self.y_format.width
 
-    @property
+    @cached_property
+    def plain(self):
+        """Whether any operands are elements, not spectra."""
+        return any(row.space == 0 for row in self.ranges)
+
+    @cached_property
+    def engine(self):
+        """Constants of its spaces."""
+        return Engine(self.slices, self.fast, self.deep, self.products, len(self.spaces),
+                      self.plain)
+
+    @cached_property
     def latencies(self):
         """Pipeline distances of this program's core."""
-        return latencies(self.fast, self.deep)
+        far = latencies(self.fast, self.deep)
+        extra = max((self.drain_extra(row) for row in self.ranges), default=0)
+        return replace(far, array=self.engine.array, drain=far.drain + extra)
+
+    def drain_extra(self, row):
+        """Cycles that the words of a run's block are drained later than a plain block's."""
+        return self.engine.drain_extra(self.spaces[row.space - 1].k) if row.space else 0
+
+    def busy(self, row):
+        """Cycles that a block's sums stay in the drain's chain."""
+        wait = self.latencies.drain - 3 - self.drain_extra(row)
+        return max(row.words, row.gates * row.hold) + wait
+
+    @property
+    def x_space(self):
+        """Space of the input."""
+        return next(row.space for row in self.ranges if row.segment < 0)
+
+    @property
+    def x_delay(self):
+        """Cycles that a whole step of input waits for its last transform."""
+        if not self.x_space:
+            return 0
+        return max(0, self.engine.operand_cycles(self.spaces[self.x_space - 1].k, True) - 3)
+
+    @property
+    def pair_multipliers(self):
+        """Multipliers that sum the xi of spectra."""
+        return sum(self.engine.pair_multipliers(space.k, x) for space in self.spaces
+                   for x, used in ((False, space.blocks), (True, space.x_blocks)) if used)
+
+    @property
+    def plain_lanes(self):
+        """Lanes that multiply elements."""
+        if not self.spaces:
+            return self.lanes
+        return self.slices * max((row.words for row in self.ranges if row.space == 0), default=0)
+
+    def slot(self, segment):
+        """Number of a segment among those of its space."""
+        space = self.segments[segment].space
+        return sum(other.space == space for other in self.segments[:segment])
+
+    def block_rows(self, space):
+        """Block rows that the lanes work on at once in ``space``."""
+        return self.lanes // self.engine.lanes(self.spaces[space - 1].k)
+
+    @property
+    def weight_width(self):
+        """Bits of a word of weights."""
+        widths = [self.plain_lanes * self.weight_bits]
+        widths += [self.block_rows(i + 1) * space.k * space.weight_bits
+                   for i, space in enumerate(self.spaces)]
+        return max(widths) * self.per_cycle
+
+    @cached_property
+    def weight_words(self):
+        """Weights as unsigned words: column c, element e in bits ``(c*per_cycle + e) * width``."""
+        runs = sorted(self.ranges, key=lambda row: row.late)
+        found, at = [], 0
+        for row in runs:
+            space = self.spaces[row.space - 1] if row.space else None
+            bits = space.weight_bits if space else self.weight_bits
+            columns = self.block_rows(row.space) * space.k if space else self.plain_lanes
+            part = self.weights[at:at + row.count, :columns].reshape(row.count, -1)
+            mask = (1 << bits) - 1
+            found += [sum((value & mask) << (bits * i) for i, value in enumerate(word))
+                      for word in part.tolist()]
+            at += row.count
+        return found
 
     @cached_property
     def late(self):
@@ -297,12 +399,15 @@ class Program(Multipliers):
     @property
     def memories(self):
         """A :class:`rnnhw.memories.Memory` for every memory, one a copy."""
-        found = [Memory("weights", len(self.weights),
-                        self.lanes * self.per_cycle * self.weight_bits, True),
-                 Memory("biases", len(self.biases), self.slices * self.acc_width, True)]
-        found += [Memory(f"x{i}", X_BUFFERS << bits(ceil(self.input_size / self.per_cycle) - 1),
-                         self.x_width + self.x_shift) for i in range(self.per_cycle)]
-        if self.segments:
+        found = [Memory("weights", len(self.weights), self.weight_width, True)]
+        if self.plain:
+            found.append(Memory("biases", len(self.biases), self.slices * self.acc_width, True))
+        if not self.x_space:
+            found += [Memory(f"x{i}", X_BUFFERS << bits(ceil(self.input_size / self.per_cycle) - 1),
+                             self.x_width + self.x_shift) for i in range(self.per_cycle)]
+        for i, space in enumerate(self.spaces):
+            found += self._spectral_memories(i + 1, space)
+        if self.operand_words:
             found += [Memory(f"operands{b}", 2 << bits(self.operand_depth - 1), self.operand_width)
                       for b in range(self.banks)]
         for s in range(self.slices):
@@ -315,6 +420,23 @@ class Program(Multipliers):
         for name, records in (("ranges", range_records(self)), ("rows", row_records(self))):
             found.append(Memory(name, len(records), varying_bits(records), True))
         return found
+
+
+    def _spectral_memories(self, index, space):
+        """Those of a space: biases, and of each source spectra and xi."""
+        yield Memory(f"spectralbiases{index}", len(space.biases),
+                     space.k * self.acc_width + bits(self.engine.words(space.k)), True)
+        segments = sum(segment.space == index for segment in self.segments)
+        for name, blocks, width, slots in (
+                ("spectra", space.blocks, space.width, 2 * segments),
+                ("spectrax", space.x_blocks, space.x_width, X_BUFFERS)):
+            if blocks:
+                depth = 2 << bits(ceil(blocks / self.per_cycle) - 1)
+                for bank in range(self.per_cycle):
+                    yield Memory(f"{name}{index}{bank}", depth,
+                                 space.k * (width + space.growth))
+                if self.fast:
+                    yield Memory(f"pairs{index}{name[7:]}", slots, space.k * self.acc_width)
 
 
 def bits(value):

@@ -1,18 +1,42 @@
 """How a layer's rows are cut into the blocks that the array computes at a time."""
 
+from .bins import bin_lanes
 from .cells import CELLS
 
 
-def row_blocks(layer, words, slices):
+def block_size(layer, product):
+    """Size of the circulant blocks that a product of ``layer`` multiplies, or None."""
+    return layer.block_size_ih if "x" in product.operands else layer.block_size_hh
+
+
+def block_sizes(quantized):
+    """Sizes of the circulant blocks in any layer, ascending."""
+    return sorted({k for layer in quantized.layers
+                   for k in (layer.block_size_ih, layer.block_size_hh) if k is not None})
+
+
+def capacity(layer, product, lanes, slices, products=4):
+    """Units that ``lanes`` lanes compute at once for each sum of a product; 0 if too few.
+
+    Plain lanes compute a row each. Of circulant blocks, lanes in number of
+    :func:`rnnhw.bins.bin_lanes` compute a block row.
+    """
+    k = block_size(layer, product)
+    if k is None:
+        return slices * (lanes // slices // len(product.sums))
+    return k * (lanes // len(bin_lanes(k, products)) // len(product.sums))
+
+
+def row_blocks(layer, lanes, slices, products=4):
     """``(product, group, units)`` of each row block of a layer, in the order they run.
 
-    Of ``words`` lanes a slice each sum of a product takes as many as the others, one a unit; unit
-    ``u`` belongs to slice ``u mod slices``. ``group`` and ``units`` are ranges ``(first, end)``:
-    the products of a cell take turns group of units by group of units, of the size of the largest
-    block, or all units where a product sees what the cell itself makes of them.
+    Each sum of a product takes as many of the ``lanes`` as the others; unit ``u`` belongs to slice
+    ``u mod slices``. ``group`` and ``units`` are ranges ``(first, end)``: the products of a cell
+    take turns group of units by group of units, of the size of the largest block, or all units
+    where a product sees what the cell itself makes of them.
     """
     cell, size = CELLS[layer.kind], layer.output_size
-    steps = [slices * (words // len(product.sums)) for product in cell.products]
+    steps = [capacity(layer, product, lanes, slices, products) for product in cell.products]
     whole = any("q" in product.operands for product in cell.products)
     group = size if whole else max(steps)
     for first in range(0, size, group):

@@ -86,7 +86,8 @@ class Timeline:
         for n, now in enumerate(self.passes):
             if not now.tail:
                 self._input(now.number)
-            start = max(array + now.tail, 0 if now.tail else self.x_last[now.number] + 2,
+            ready = 0 if now.tail else self.x_last[now.number] + 2 + self.p.x_delay
+            start = max(array + now.tail, ready,
                         self._output_credit(n), self.start[-1] + 2 if n else 0)
             if n >= TOKENS:
                 self._rows_until(lambda n=n: len(self.vector_start) > n - TOKENS)
@@ -107,9 +108,9 @@ class Timeline:
                     self._rows_until(lambda room=room: len(self.popped) >= room)
                     freed = self.popped[room - 1] + 2 if room > 0 else 0
                     times[-1] = max(times[-1], cooled, freed)
-                    cooled = times[-1] + max(2, row.words)
+                    cooled = times[-1] + max(2, self.p.busy(row))
                     self.drained += [times[-1] + self.far.array + self.far.drain + j
-                                     for j in range(row.words)]
+                                     for j in row.offsets]
                 array = int(times[-1])
             self.issued.append(array)
             if not now.tail:
@@ -142,6 +143,9 @@ class Timeline:
         written = self.written[row.segment, step]
         self._rows_until(lambda: len(written) == segment.words)
         step = self.p.per_cycle
+        if row.space:
+            newest = np.minimum(np.arange(row.count) * step + step, segment.words) - 1
+            return np.array(written)[newest]
         newest = np.minimum(np.arange(row.count) * step + step, segment.length) - 1
         return np.array(written)[newest // self.p.slices]
 
@@ -183,6 +187,8 @@ class Timeline:
         if row.segment >= 0:
             self.written[row.segment, now.number] += (times + self.far.operand).tolist()
             self.written.pop((row.segment, now.number - 2), None)
+        for target in row.targets:
+            self._transform(target, times, now.number)
         if row.y >= 0 and now.gives is not None:
             words = np.repeat(times + self.far.output, p.slices)
             words = words[:p.output_size - row.y * p.slices]
@@ -190,6 +196,18 @@ class Timeline:
             self.y_last[now.gives] = self.y_taken
         self.row_end = int(times[-1])
         return times
+
+
+    def _transform(self, target, times, step):
+        """Note when the blocks are readable that a row's elements, taken at ``times``, complete."""
+        p, segment = self.p, self.p.segments[target.segment]
+        k = p.spaces[target.space - 1].k
+        words, last = p.engine.words(k), -(-segment.length // p.slices) - 1
+        far = self.far.operand + p.engine.operand_cycles(k)
+        self.written[target.segment, step] += [
+            int(time) + far for word, time in enumerate(times, target.word)
+            if word % words == words - 1 or word == last]
+        self.written.pop((target.segment, step - 2), None)
 
 
 class Schedule:

@@ -15,6 +15,7 @@ def _plain(records):
 def range_records(program):
     """Records of the array's table; ``count`` is one less than the elements of the run."""
     return _plain({**({"late": row.late} if program.late else {}),
+        **(_spectral_range(program, row) if program.spaces else {}),
         "x": row.segment < 0, "segment": max(0, row.segment), "base": row.base,
         "count": row.count - 1, "single": row.count == 1, "need": row.need,
         "most": row.need + (program.segments[row.segment].words - 1 if row.segment >= 0 else 0),
@@ -23,9 +24,33 @@ def range_records(program):
         } for row in program.ranges)
 
 
+def _spectral_range(program, row):
+    """Fields of a run where there are spectra: space, number among its segments, and how long its
+    block's sums take to drain and stay in the chain."""
+    return {"space": row.space, "slot": program.slot(row.segment) if row.segment >= 0 else 0,
+            "cycles": row.gates * row.hold, "busy": program.busy(row)}
+
+
+def _targets(program, row):
+    """For each space, whether and where a row's results go as points of a spectrum.
+
+    ``point`` is the word among all of the space's, ``pointed`` the segment's number among them.
+    """
+    found = {}
+    for i, space in enumerate(program.spaces):
+        words = program.engine.words(space.k)
+        target = next((t for t in row.targets if t.space == i + 1), None)
+        segment = program.segments[target.segment] if target else None
+        point = segment.base * words + target.word if target else 0
+        found |= {f"point{i + 1}": point, f"points{i + 1}": target is not None,
+                  f"pointed{i + 1}": program.slot(target.segment) if target else 0}
+    return found
+
+
 def row_records(program):
     """Records of the vector lanes' table; ``count`` is one less than the elements of the row."""
     return _plain({**({"late": row.late} if program.late else {}),
+        **_targets(program, row),
         "fn": FUNCTIONS.index(row.fn), "drain": row.drain,
         "a": max(0, row.a), "b": max(0, row.b), "c": max(0, row.c),
         "one": row.b < 0, "has_c": row.c >= 0,

@@ -1,0 +1,192 @@
+"""The drain of spectral sums: components, bias, requantize, inverse transform, requantize."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from rnnhw.bins import combined
+from rnnhw.fourier import transform_cycles
+
+from .arith import choose, copies, delay, saturate
+from .fourier import Inverse
+
+
+class SpectralDrain(wiring.Component):
+    """Empties the accumulators of a row block, a block row every ``k/T`` cycles.
+
+    The real products of a block row are combined into components, ``xi`` is taken off and the bias
+    word added, ``saturate(. >> shift)`` goes through the inverse transform, and its points leave as
+    ``saturate(. >> shift, half up)``, T a cycle. The first word leaves ``8 + transform_cycles(k) +
+    wait`` cycles behind the final accumulator; ``pushing`` comes a cycle before ``push``.
+
+    Parameters
+    ----------
+    space : rnnhw.spaces.Space
+    products : of a complex bin
+    rows, slices, acc_width, word_bits : block rows, T, bits of accumulator and result
+    block : layout of the block record
+    latency : cycles from ``block`` to the final accumulator
+    wait : cycles that sums wait in the chain
+    xi : whether the array is fast
+    style : of the memory of biases
+
+    Members
+    -------
+    block : In, as the block's last operand is issued
+    accumulators : In array
+    run_end, run_first : In(1), with ``sums`` (xi of a run of operands), as the run's last product
+        is in the accumulator
+    pushing, push : Out(1); words : Out array, one a slice; clipped : Out(slices)
+    """
+
+    def __init__(self, *, space, products, rows, slices, acc_width, word_bits, block, latency,
+                 wait, xi, style=None):
+        self.space, self.products, self.rows, self.slices = space, products, rows, slices
+        self.acc_width, self.word_bits = acc_width, word_bits
+        self.latency, self.wait, self.xi, self.style = latency, wait, xi, style
+        self.words_each = space.k // slices
+        self.combined = combined(space.k, products)
+        self.lanes = 1 + max(lane for terms in self.combined for lane, _ in terms)
+        super().__init__({
+            "block": In(block), "accumulators": In(signed(acc_width)).array(rows * self.lanes),
+            "run_end": In(1), "run_first": In(1), "sums": In(signed(acc_width)).array(space.k),
+            "pushing": Out(1), "push": Out(1),
+            "words": Out(signed(word_bits)).array(slices), "clipped": Out(slices)})
+
+    def elaborate(self, platform):
+        m = Module()
+        k = self.space.k
+        fire, advance, kind, address = self._control(m)
+        head = self._chain(m, advance)
+        spectrum, saturated = self._spectrum(m, head, delay(m, kind, 3, "kind"), address)
+        inverse = Inverse(k, len(spectrum[0]))
+        m.submodules.inverse = inverse
+        m.d.comb += [inverse.components[i].eq(value) for i, value in enumerate(spectrum)]
+        far = 5 + transform_cycles(k)
+        self._send(m, inverse, delay(m, fire, far, "fire"), delay(m, kind, far + 1, "out_kind"),
+                   delay(m, self.pushed, far - 2, "pushed"))
+        flag = Signal()
+        m.d.sync += flag.eq(saturated & delay(m, fire, 4, "fired"))
+        m.d.comb += self.clipped[0].eq(flag | self.late_clips[0])
+        m.d.comb += [self.clipped[s].eq(self.late_clips[s]) for s in range(1, self.slices)]
+        return m
+
+    def _control(self, m):
+        """A block row stands at the chain's head for ``words_each`` cycles from ``fire`` on."""
+        block = delay(m, self.block, self.latency + self.wait, "block")
+        left = Signal.like(block.cycles)
+        shifting, kind, address = Signal(), Signal.like(block.drain), Signal.like(block.bias)
+        phase = Signal(range(max(2, self.words_each)))
+        fire, advance = Signal(), Signal()
+        with m.If(block.valid):
+            m.d.sync += [left.eq(block.cycles), shifting.eq(1), phase.eq(0),
+                         kind.eq(block.drain), address.eq(block.bias)]
+        with m.Elif(shifting):
+            m.d.sync += [left.eq(left - 1), shifting.eq(left != 1),
+                         phase.eq(Mux(advance, 0, phase + 1)), address.eq(address + advance)]
+        m.d.comb += [fire.eq(shifting & (phase == 0)),
+                     advance.eq(shifting & (phase == self.words_each - 1))]
+        return fire, advance, kind, address
+
+    def _chain(self, m, advance):
+        """The lanes' sums of the block row at the head."""
+        before = delay(m, self.block.valid, self.latency - 1, "load")
+        count = self.rows * self.lanes
+        loads, shifts = copies(m, before, count, "load_"), [advance] * count
+        chain = [Signal(signed(self.acc_width), name=f"chain{i}", reset_less=True)
+                 for i in range(count)]
+        for i in range(count):
+            with m.If(loads[i]):
+                m.d.sync += chain[i].eq(self.accumulators[i])
+            if i + self.lanes < count:
+                with m.Elif(shifts[i]):
+                    m.d.sync += chain[i].eq(chain[i + self.lanes])
+        return chain[:self.lanes]
+
+    def _spectrum(self, m, head, kind, address):
+        """Components that enter the inverse transform, five cycles behind ``fire``, and whether any
+        was clipped a cycle before."""
+        k, bits = self.space.k, self.acc_width
+        mask = (1 << bits) - 1
+        shape = data.StructLayout({
+            "components": data.ArrayLayout(unsigned(bits), k),
+            "pushed": range(self.words_each + 1)})
+        memory = Memory(
+            shape=shape, depth=max(2, len(self.space.biases)),
+            init=[{"components": [int(value) & mask for value in row], "pushed": words}
+                  for row, words in zip(self.space.biases, self.space.pushed)],
+            attrs={"rom_style": self.style} if self.style else {})
+        m.submodules.biases = memory
+        read = memory.read_port()
+        m.d.comb += read.addr.eq(address)
+        bias = delay(m, read.data, 1, "bias", reset_less=True)
+        self.pushed = bias.pushed
+        xi = self._xi(m)
+        found, flags = [], []
+        for c in range(k):
+            value = Signal(signed(bits), name=f"component{c}", reset_less=True)
+            m.d.sync += value.eq(sum(head[lane] if sign > 0 else -head[lane]
+                                     for lane, sign in self.combined[c]))
+            if self.xi:
+                value, before = Signal.like(value, name=f"less{c}"), value
+                m.d.sync += value.eq(before - xi[c])
+            else:
+                value = delay(m, value, 1, f"component{c}", reset_less=True)
+            total = Signal(signed(bits), name=f"total{c}", reset_less=True)
+            shifted = Signal(signed(bits), name=f"shifted{c}", reset_less=True)
+            m.d.sync += total.eq(value + bias.components[c].as_signed())
+            m.d.sync += shifted.eq(choose(kind, [total >> drain.shift
+                                                 for drain in self.space.drains]))
+            width = self.space.drains[0].width
+            result, flag = saturate(m, shifted, width, f"spectrum{c}")
+            found.append(delay(m, result, 1, f"spectrum{c}", reset_less=True))
+            flags.append(flag)
+        return found, Cat(flags).any()
+
+    def _xi(self, m):
+        """The xi of the block under way, held while its block rows drain."""
+        if not self.xi:
+            return []
+        begin = delay(m, self.block.valid, self.latency + 1, "begin")
+        held = []
+        for c in range(self.space.k):
+            total = Signal(signed(self.acc_width), name=f"xi_sum{c}", reset_less=True)
+            with m.If(self.run_end):
+                m.d.sync += total.eq(Mux(self.run_first, 0, total) + self.sums[c])
+            xi = Signal(signed(self.acc_width), name=f"xi{c}", reset_less=True)
+            with m.If(begin):
+                m.d.sync += xi.eq(total)
+            held.append(xi)
+        return held
+
+    def _send(self, m, inverse, fire, kind, pushed):
+        """Points in words of T, from the cycle after ``fire`` on."""
+        k, n = self.space.k, self.slices
+        points = [Signal.like(inverse.points[i], name=f"held{i}", reset_less=True)
+                  for i in range(k)]
+        left = Signal(range(self.words_each + 1))
+        for i, point in enumerate(points):
+            following = points[i + n] if i + n < k else point
+            m.d.sync += point.eq(Mux(fire, inverse.points[i], following))
+        with m.If(fire):
+            m.d.sync += left.eq(pushed)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        m.d.comb += self.pushing.eq(left != 0)
+        m.d.sync += self.push.eq(self.pushing)
+        drains = self.space.drains
+        kind2 = delay(m, kind, 1, "sent_kind")
+        widths = list(dict.fromkeys(drain.out_width for drain in drains))
+        self.late_clips = []
+        for s in range(n):
+            shifted = Signal(signed(len(points[s]) + 1), name=f"sent{s}", reset_less=True)
+            m.d.sync += shifted.eq(choose(kind, [
+                (points[s] + ((1 << drain.out_shift) >> 1)) >> drain.out_shift
+                for drain in drains]))
+            options = [saturate(m, shifted, width, f"word{s}_{width}") for width in widths]
+            of_kind = [options[widths.index(drain.out_width)] for drain in drains]
+            m.d.comb += self.words[s].eq(choose(kind2, [word for word, _ in of_kind]))
+            clip = Signal(name=f"clip{s}")
+            m.d.comb += clip.eq(self.push & choose(kind2, [flag for _, flag in of_kind]))
+            self.late_clips.append(clip)

@@ -1,0 +1,127 @@
+"""Spectra in the engine: what a core holds for the block-circulant matrices of one block size.
+
+A *space* is a kind of operand: space 0 are the elements themselves, the others spectra of blocks of
+k elements, which lanes multiply bin by bin (see :mod:`rnnhw.bins`).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .bins import bin_lanes, pair_cycles, pair_multipliers
+from .fourier import transform_cycles
+
+SPECTRUM_BITS = 18         # of a component that enters the inverse transform
+PREPARED = 1               # cycles that lanes spend on choosing or adding their factors
+DRAIN_CYCLES = 5           # of a spectral drain beyond a plain one and the inverse transform
+
+
+class SpectralDrain(NamedTuple):
+    """How sums of a block row are narrowed: to a spectrum, and what that transforms back to."""
+
+    shift: int
+    width: int
+    out_shift: int
+    out_width: int
+
+
+class Target(NamedTuple):
+    """Where a vector row's results go as points of a spectrum: space, segment, first word in it."""
+
+    space: int
+    segment: int
+    word: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Space:
+    """Operands and drained sums of one block size.
+
+    Parameters
+    ----------
+    k : block size
+    width : bits of an element before its transform, its left shift included
+    x_width : the same of an input element; 0 where the input is in another space
+    weight_bits : bits of a component of the weights
+    blocks, x_blocks : blocks of a step in operand memory, and of the input
+    drains : tuple of SpectralDrain
+    biases : int64 (block rows, k), half an LSB of rounding added, less eta where lanes are fast
+    pushed : words per slice that each of these block rows drains
+    """
+
+    k: int
+    width: int
+    x_width: int
+    weight_bits: int
+    blocks: int
+    x_blocks: int
+    drains: tuple
+    biases: np.ndarray
+    pushed: tuple
+
+    @property
+    def growth(self):
+        """Bits that a component has more than a point."""
+        return self.k.bit_length() - 1
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What lanes and slices do with spectra: constants that program and schedule share.
+
+    Parameters
+    ----------
+    slices, fast, deep : of the program
+    products : real products of a complex bin, 3 or 4
+    spaces : number of spaces, plain one not counted
+    plain : whether the plain space is in use
+    """
+
+    slices: int
+    fast: bool
+    deep: bool
+    products: int
+    spaces: int
+    plain: bool
+
+    @property
+    def prepared(self):
+        """Cycles in which lanes choose between spaces, or add components."""
+        return PREPARED * (self.spaces + self.plain > 1 or (self.spaces > 0 and self.products == 3))
+
+    @property
+    def array(self):
+        """Cycles from the decision to issue an operand to the final accumulator."""
+        return 6 + self.fast + 2 * self.deep + self.prepared
+
+    def lanes(self, k):
+        """Lanes of a block row."""
+        return len(bin_lanes(k, self.products))
+
+    def words(self, k):
+        """Words per slice of a block."""
+        return k // self.slices
+
+    def spacing(self, k, x=False):
+        """Least cycles between two pairs of blocks of one source."""
+        return 2 * (k if x else self.words(k))
+
+    def pair_multipliers(self, k, x=False):
+        """Multipliers for the xi of a source of spectra."""
+        return pair_multipliers(k, self.products, self.spacing(k, x)) if self.fast else 0
+
+    def operand_cycles(self, k, x=False):
+        """Cycles from a block's last element to the decision that may read its spectrum.
+
+        A fast lane's xi must be complete when the first block that it belongs to is drained.
+        """
+        cycles = 1 + transform_cycles(k)
+        if self.fast:
+            late = pair_cycles(k, self.products, self.spacing(k, x)) - self.array + 2
+            cycles += max(0, late)
+        return cycles
+
+    def drain_extra(self, k):
+        """Cycles that words of a spectral block are drained later than those of a plain one."""
+        return DRAIN_CYCLES + transform_cycles(k)
