@@ -1,4 +1,4 @@
-"""A space of spectra in the core: its sources, its operands on their way to the lanes, its drain."""
+"""A space of spectra in the core: sources, operands on their way to the lanes, drain."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring

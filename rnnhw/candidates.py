@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
+from .bins import bin_lanes
 from .cells import CELLS
-from .compiler import lower
+from .compiler import least_lanes, lower
 from .memories import RAMS, lay_out, rams, shape
 from .program import Multipliers, latencies
-from .rowblocks import row_blocks
+from .rowblocks import block_size, block_sizes, row_blocks
 from .schedule import Schedule
+from .spaces import Engine
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +21,7 @@ class Candidate(Multipliers):
 
     Parameters
     ----------
-    lanes, slices, fast, deep, late : as :func:`rnnhw.compiler.lower` takes them
+    lanes, slices, fast, deep, late, products : as :func:`rnnhw.compiler.lower` takes them
     """
 
     quantized: object
@@ -28,18 +30,37 @@ class Candidate(Multipliers):
     fast: bool
     deep: bool
     late: bool = False
+    products: int = 4
+
+    @cached_property
+    def engine(self):
+        """Constants of its spaces."""
+        plain = any(block_size(q, product) is None for q in self.quantized.layers
+                    for product in CELLS[q.layer.kind].products)
+        return Engine(self.slices, self.fast, self.deep, self.products,
+                      len(block_sizes(self.quantized)), plain)
+
+    @cached_property
+    def pair_multipliers(self):
+        """Multipliers that sum the xi of spectra."""
+        sources = {(int(k), name == "x") for name, _, k in
+                   (key.partition("/") for key in self.quantized.shifts) if k}
+        return sum(self.engine.pair_multipliers(k, x) for k, x in sources)
 
     @cached_property
     def issued(self):
         """Cycles in which operands are issued: ``(of a usual step, of a sequence's last)``."""
         usual, last = 0, 0
         for q, on_last in zip(self.quantized.layers, self.quantized.model.on_last):
-            cycles = sum(ceil(n / (1 + self.fast)) for product, _, _
-                         in row_blocks(q.layer, self.lanes // self.slices, self.slices)
+            cycles = sum(ceil(ceil(n / (block_size(q, product) or 1)) / (1 + self.fast))
+                         for product, _, _ in self._blocks(q)
                          for n in (q.layer.input_size if name == "x" else q.layer.output_size
                                    for name in product.operands))
             usual, last = usual + cycles * (not on_last), last + cycles
         return usual, last
+
+    def _blocks(self, q):
+        return row_blocks(q, self.lanes, self.slices, self.products)
 
     @property
     def least_cycles(self):
@@ -60,9 +81,21 @@ class Candidate(Multipliers):
     @property
     def weights(self):
         """``(depth, width)`` of the memory of weights."""
-        bits = max(q.formats[name].width for q in self.quantized.layers
-                   for name in ("weight_ih", "weight_hh") if name in q.formats)
-        return self.issued[1], self.lanes * (1 + self.fast) * bits
+        widths, spectral = [], self.engine.spaces > 0
+        for q in self.quantized.layers:
+            for product, _, units in self._blocks(q):
+                k = block_size(q, product)
+                names = ("weight_ih", "weight_hh") if k is None else [
+                    "weight_ih" if name == "x" else "weight_hh" for name in product.operands]
+                bits = max(q.formats[name].width for name in names if name in q.formats)
+                columns = self.lanes
+                if k is not None:
+                    columns = self.lanes // self.engine.lanes(k) * k
+                elif spectral:
+                    columns = self.slices * len(product.sums) * ceil(
+                        (units[1] - units[0]) / self.slices)
+                widths.append(columns * bits)
+        return self.issued[1], max(widths) * (1 + self.fast)
 
     def certain_rams(self, limits):
         """Block RAMs of a part that hold nothing but weights, known without a program."""
@@ -82,7 +115,8 @@ class Candidate(Multipliers):
     @cached_property
     def program(self):
         """The engine's program."""
-        return lower(self.quantized, self.lanes, self.slices, self.fast, self.deep, self.late)
+        return lower(self.quantized, self.lanes, self.slices, self.fast, self.deep, self.late,
+                     self.products)
 
     @cached_property
     def schedule(self):
@@ -90,17 +124,18 @@ class Candidate(Multipliers):
         return Schedule(self.program)
 
 
-def lane_counts(quantized, slices, most):
+def lane_counts(quantized, slices, most, products=4):
     """Lane counts at most ``most``: of each, fewer lanes would make more row blocks."""
-    layers = [q.layer for q in quantized.layers]
-    least = max(len(p.sums) for layer in layers for p in CELLS[layer.kind].products)
-    useful = max(len(p.sums) * ceil(layer.output_size / slices) for layer in layers
-                 for p in CELLS[layer.kind].products)
-    found, before = [], None
-    for words in range(least, min(most // slices, useful) + 1):
-        counts = [Counter(product for product, _, _ in row_blocks(layer, words, slices))
-                  for layer in layers]
-        if counts != before:
-            found.append(words * slices)
-            before = counts
+    units = {k: len(bin_lanes(k, products)) for k in block_sizes(quantized)} or {1: slices}
+    useful = max(len(p.sums) * ceil(q.layer.output_size / (k or slices)) * (units.get(k, slices))
+                 for q in quantized.layers for p in CELLS[q.layer.kind].products
+                 for k in [block_size(q, p)])
+    least, found, before = least_lanes(quantized, slices, products), [], None
+    counts = {n for unit in units.values() for n in range(unit, min(most, useful) + 1, unit)}
+    for lanes in sorted(n for n in counts if n >= least):
+        blocks = [Counter(product for product, _, _ in row_blocks(q, lanes, slices, products))
+                  for q in quantized.layers]
+        if blocks != before:
+            found.append(lanes)
+            before = blocks
     return found

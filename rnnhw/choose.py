@@ -1,8 +1,9 @@
 """The compiler's choice of lanes and slices under the user's limits."""
 
 from .candidates import Candidate, lane_counts
-from .cells import CELLS
+from .compiler import least_lanes
 from .errors import RnnhwError
+from .rowblocks import block_sizes
 
 DEFAULT_LANES = 64
 SLICES = (1, 2, 4, 8)
@@ -104,18 +105,44 @@ def _too_large(found, limits):
             "bits, a smaller model or a larger part.")
 
 
-def _widths(quantized):
-    """Widest weight, and widest operand with the shift that aligns it."""
-    weight = max(q.formats[name].width for q in quantized.layers
-                 for name in ("weight_ih", "weight_hh") if name in q.formats)
-    return weight, max(fmt.width + quantized.shifts[name]
-                       for name, fmt in quantized.operands.items())
+def _widths(quantized, products=4):
+    """Widest weight, and widest operand with the shift that aligns it, as lanes multiply them.
+
+    Of three products a complex bin, factors are sums of two components.
+    """
+    weights, operands = [], []
+    for q in quantized.layers:
+        for name in ("weight_ih", "weight_hh"):
+            if name in q.formats:
+                weights.append(q.formats[name].width
+                               + (getattr(q, name).ndim == 4 and products == 3))
+    for key, shift in quantized.shifts.items():
+        name, _, k = key.partition("/")
+        growth = int(k).bit_length() - 1 + (products == 3) if k else 0
+        operands.append(quantized.operands[name].width + shift + growth)
+    return max(weights), max(operands)
 
 
 def _kinds(quantized, config, limits):
-    """Kinds of lane that carry the widths and are worth a try: False for plain, True for fast."""
+    """Kinds of lane that carry the widths and are worth a try, ``(fast, products)``."""
+    wanted = (4, 3) if config.spectral_products is None else (config.spectral_products,)
+    if not block_sizes(quantized):
+        wanted = (4,)
+    found, trouble = [], None
+    for products in wanted:
+        try:
+            found += [(fast, products) for fast in _fast_kinds(quantized, config, limits, products)]
+        except RnnhwError as error:
+            trouble = trouble or error
+    if not found:
+        raise trouble
+    return found
+
+
+def _fast_kinds(quantized, config, limits, products):
+    """Of lanes with so many products a complex bin: False for plain, True for fast."""
     factor = MULTIPLIER_BITS.get(limits.family if limits else "", WIDEST)
-    weight, operand = _widths(quantized)
+    weight, operand = _widths(quantized, products)
     widest = max(weight, operand)
     if widest > factor:
         raise RnnhwError(
@@ -142,10 +169,17 @@ def _allowed(config, limits):
     return lanes, array, total
 
 
-def _slices(config, limits):
+def _slices(quantized, config, limits):
     """Numbers of vector lanes worth a try."""
-    return [config.vector_lanes] if config.vector_lanes else [
-        t for t in SLICES if limits is None or t <= max(1, limits.luts // LUTS_PER_SLICE)]
+    if config.vector_lanes:
+        for k in block_sizes(quantized):
+            if k % config.vector_lanes:
+                raise RnnhwError(f"vector_lanes must divide circulant blocks of {k}, which "
+                                 f"{config.vector_lanes} does not.")
+        return [config.vector_lanes]
+    least = min(block_sizes(quantized), default=max(SLICES))
+    return [t for t in SLICES if t <= least
+            and (limits is None or t <= max(1, limits.luts // LUTS_PER_SLICE))]
 
 
 def _candidates(quantized, config, limits, kinds):
@@ -153,18 +187,25 @@ def _candidates(quantized, config, limits, kinds):
         config.pipeline is None and limits is not None and limits.family != "ice40")
     lanes, array, total = _allowed(config, limits)
     late = config.output_placement == "throughput"
-    return [Candidate(quantized, count, t, fast, deep, late)
-            for fast in kinds for t in _slices(config, limits)
-            for count in lane_counts(quantized, t, min(lanes, array - fast, total - t - fast))]
+    found = []
+    for fast, products in kinds:
+        for t in _slices(quantized, config, limits):
+            least = Candidate(quantized, 0, t, fast, deep, late, products).array_multipliers
+            most = min(lanes, array - least, total - t - least)
+            found += [Candidate(quantized, count, t, fast, deep, late, products)
+                      for count in lane_counts(quantized, t, most, products)]
+    return found
 
 
 def _nearest(quantized, config, limits, kinds):
     """A sentence on the smallest engine, which the limits rule out."""
-    t, fast = _slices(config, limits)[0], min(kinds)
-    least = t * max(len(p.sums) for q in quantized.layers for p in CELLS[q.layer.kind].products)
+    t = _slices(quantized, config, limits)[0]
+    fast, products = min(kinds)
+    least = min(least_lanes(quantized, t, kind) for _, kind in kinds)
+    more = Candidate(quantized, 0, t, fast, False, False, products).array_multipliers
     lanes, array, total = _allowed(config, limits)
     allowed = [(lanes, "lanes"), (total, "multipliers"), (array, "multipliers in the array")]
     allowed = [f"{count} {what}" for count, what in allowed[:2 + (array < total)] if count < MOST]
     return (f"No design keeps the limits: the nearest has {least} lanes and {t} vector "
-            f"lane{'s' * (t > 1)}, {least + fast + t} multipliers in all; at most "
+            f"lane{'s' * (t > 1)}, {least + more + t} multipliers in all; at most "
             f"{' and '.join(allowed)} are allowed.")

@@ -48,7 +48,9 @@ def lower(quantized, lanes, slices, fast=False, deep=False, late=False, products
     taken off the bias, that of ``x0*x1``, xi, in the drain.
 
     Circulant blocks are multiplied as spectra, a bin in ``products`` real products (see
-    :mod:`rnnhw.spectra`). A row block drains ``gates * ceil(units/T)`` words a slice, gate by gate; unit u lives in slice
+    :mod:`rnnhw.spectra`).
+
+    A row block drains ``gates * ceil(units/T)`` words a slice, gate by gate; unit u lives in slice
     ``u mod T``; the blocks of a cell run group of units by group of units, and each vector row
     follows the block that completes its operands.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rnnhw.circulant import Circulant
 from rnnhw.compiler import lower
 from rnnhw.config import Config
 from rnnhw.model import GATES, Linear, Model, Recurrent
@@ -20,7 +21,9 @@ class Case:
 
     ``layers`` are ``(kind, size)`` or ``(kind, size, activation)``, ``kind`` being lstm, gru,
     gru_reset_before or linear; ``lengths`` the sequences that are run one after another. ``fast``
-    and ``deep`` are those of :func:`rnnhw.compiler.lower`, ``late`` likewise.
+    and ``deep`` are those of :func:`rnnhw.compiler.lower`, ``late`` and ``products`` likewise.
+    ``blocks`` gives each layer's block size, None for dense matrices; a pair stands for the two
+    matrices of a recurrent layer.
     """
 
     name: str
@@ -34,24 +37,38 @@ class Case:
     fast: bool = False
     deep: bool = False
     late: bool = False
+    blocks: tuple = ()
+    products: int = 4
+
+    def _matrix(self, name, weight, gates, k):
+        """A matrix as its layer takes it, dense or projected onto blocks of ``k``."""
+        if k is None:
+            return {name: weight}
+        return {name.replace("weight", "circulant"): Circulant.project(weight, gates, k)}
 
     def model(self, seed=0):
         """The float model, its weights random and all different."""
         rng = np.random.default_rng(seed)
         size, layers = self.inputs, []
-        for kind, units, *activation in self.layers:
+        blocks = self.blocks or (None,) * len(self.layers)
+        for (kind, units, *activation), k in zip(self.layers, blocks, strict=True):
             bound = 2 / np.sqrt(units + size)
             if kind == "linear":
-                layers.append(Linear(weight=rng.uniform(-bound, bound, (units, size)),
+                layers.append(Linear(**self._matrix(
+                    "weight", rng.uniform(-bound, bound, (units, size)), 1, k),
                                      bias=rng.uniform(-0.5, 0.5, units),
                                      activation=activation[0] if activation else "none"))
             else:
                 cell = kind.removesuffix("_reset_before")
-                rows = len(GATES[cell]) * units
+                gates = len(GATES[cell])
+                rows = gates * units
+                k_ih, k_hh = k if isinstance(k, tuple) else (k, k)
                 layers.append(Recurrent(
                     cell=cell, reset_after=kind == cell,
-                    weight_ih=rng.uniform(-bound, bound, (rows, size)),
-                    weight_hh=rng.uniform(-bound, bound, (rows, units)),
+                    **self._matrix("weight_ih", rng.uniform(-bound, bound, (rows, size)), gates,
+                                   k_ih),
+                    **self._matrix("weight_hh", rng.uniform(-bound, bound, (rows, units)), gates,
+                                   k_hh),
                     bias_ih=rng.uniform(-0.5, 0.5, rows), bias_hh=rng.uniform(-0.5, 0.5, rows)))
             size = units
         return Model(layers=layers, last_step=self.last_step, name=self.name)
@@ -63,7 +80,7 @@ class Case:
         calibration = rng.normal(size=(4, 12, self.inputs))
         quantized = quantize(self.model(seed), config, calibration)
         return quantized, lower(quantized, self.lanes, self.slices, self.fast, self.deep,
-                                self.late)
+                                self.late, self.products)
 
     def stimulus(self, quantized, seed=0):
         """Input codes ``(sequences, steps, inputs)``: random, with the extremes of the format."""
