@@ -22,7 +22,7 @@ class _Transform(wiring.Component):
         m = Module()
         net = Network(m)
         cycles = transform_cycles(self.k)
-        # bin 1 of four, which all twiddle products belong to, is an addition short; it waits here
+        # bin 1 of four needs one addition, not two, and is on every twiddle's path: one to spare
         spare = int(self.k > 4)
         found = self._built(net, [net.late(net.input(word), spare)
                                   for word in getattr(self, self.source)])

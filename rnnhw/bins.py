@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 PRODUCTS = (4, 3)          # real products of a complex one
+PAIR_STEPS = 16            # products that one multiplier of a pair's sums makes at most, in turn
 
 
 class BinLane(NamedTuple):
@@ -50,6 +51,30 @@ def combined(k, products):
         else:
             found += [((first, 1), (first + 2, -1)), ((first, 1), (first + 1, 1))]
     return tuple(found)
+
+
+@cache
+def pair_factors(k, products):
+    """The distinct operand factors of the lanes: ``k`` with 4 products, ``1.5k - 1`` with 3."""
+    return tuple(dict.fromkeys(lane.operand for lane in bin_lanes(k, products)))
+
+
+def pair_multipliers(k, products, spacing):
+    """Multipliers that make ``f(X0) f(X1)`` of every factor of a pair of operand blocks.
+
+    Pairs come no closer than ``spacing`` cycles.
+    """
+    return -(-len(pair_factors(k, products)) // min(spacing, PAIR_STEPS))
+
+
+def pair_steps(k, products, spacing):
+    """Products that each of the multipliers makes in turn for a pair."""
+    return -(-len(pair_factors(k, products)) // pair_multipliers(k, products, spacing))
+
+
+def pair_cycles(k, products, spacing):
+    """Cycles from a pair's second block until its sums can be read: the products and six more."""
+    return pair_steps(k, products, spacing) + 6
 
 
 def factors(blocks, terms):
