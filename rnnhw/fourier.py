@@ -4,6 +4,7 @@ A spectrum of k real numbers is kept as k components, ``re[0], re[k/2], re[1], i
 ..., re[k/2-1], im[k/2-1]``; those of the two first bins that are left out are zero.
 """
 
+from functools import cache
 from math import cos, pi, sin
 
 import numpy as np
@@ -11,13 +12,15 @@ import numpy as np
 from .fixed import round_shift
 
 TWIDDLE_BITS = 10          # fraction bits of the constants; 12 would gain less than 1 dB
+EXACT_FLOAT = 1 << 53      # sums below it are exact in float64, whose products are the fast ones
+EXACT_INT = 1 << 62
 TWIDDLE_CYCLES = 4         # of a twiddle product in the engine's networks
 
 
-def twiddle(n, j):
-    """``cos`` and ``sin`` of ``2 pi j / n``, as integers of 10 fraction bits."""
+def twiddle(n, j, bits=TWIDDLE_BITS):
+    """``cos`` and ``sin`` of ``2 pi j / n``, as integers of ``bits`` fraction bits."""
     angle = 2 * pi * j / n
-    return round(cos(angle) * 2**TWIDDLE_BITS), round(sin(angle) * 2**TWIDDLE_BITS)
+    return round(cos(angle) * 2**bits), round(sin(angle) * 2**bits)
 
 
 def transform_cycles(k):
@@ -25,30 +28,44 @@ def transform_cycles(k):
     return k.bit_length() - 1 + TWIDDLE_CYCLES * max(0, k.bit_length() - 3)
 
 
-def _turned(re, im, n, j, sign):
-    """``(re + i im)(c + sign i s)``, one rounding half up a component."""
-    c, s = twiddle(n, j)
-    s *= sign
-    return (round_shift(c * re - s * im, TWIDDLE_BITS),
-            round_shift(c * im + s * re, TWIDDLE_BITS))
+@cache
+def _twiddles(n, bits, kind):
+    """Of the bins ``0 < j < n/4``."""
+    return np.array([twiddle(n, j, bits) for j in range(1, n // 4)], kind).T
+
+
+def _turned(re, im, n, sign, bits):
+    """``(re + i im)(c + sign i s)`` for the bins ``0 < j < n/4``, rounded half up once a component.
+    """
+    c, s = _twiddles(n, bits, re.dtype)
+    s = sign * s
+    return round_shift(c * re - s * im, bits), round_shift(c * im + s * re, bits)
 
 
 def _split(components):
-    """Real and imaginary parts of the bins ``0..k/2``, with the bin first."""
-    half = components.shape[-1] // 2
-    re = [components[..., 0], *(components[..., 2 * b] for b in range(1, half)),
-          components[..., 1]]
-    zero = np.zeros_like(re[0])
-    return re, [zero, *(components[..., 2 * b + 1] for b in range(1, half)), zero]
+    """Real and imaginary parts of the bins ``0..k/2``."""
+    re = np.concatenate([components[..., 0::2], components[..., 1:2]], axis=-1)
+    im = np.zeros_like(re)
+    im[..., 1:-1] = components[..., 3::2]
+    return re, im
 
 
 def _joined(re, im):
     """The components of bins ``0..k/2``."""
-    pairs = [part for b in range(1, len(re) - 1) for part in (re[b], im[b])]
-    return np.stack([re[0], re[-1], *pairs], axis=-1)
+    found = np.empty_like(re, shape=(*re.shape[:-1], 2 * re.shape[-1] - 2))
+    found[..., 0::2] = re[..., :-1]
+    found[..., 1] = re[..., -1]
+    found[..., 3::2] = im[..., 1:-1]
+    return found
 
 
-def rfft(x):
+def _integers(values):
+    """``values`` as int64, or as they are where they are Python's integers."""
+    values = np.asarray(values)
+    return values if values.dtype == object else values.astype(np.int64, copy=False)
+
+
+def rfft(x, twiddle_bits=TWIDDLE_BITS):
     """Spectrum of ``x``, radix 2, decimation in time, unscaled.
 
     With E and O the spectra of the even and odd points, ``T_j = round(O_j (c_j - i s_j))`` gives
@@ -58,7 +75,8 @@ def rfft(x):
 
     Parameters
     ----------
-    x : int64 (..., k), k a power of two from 2
+    x : int64 (..., k), or Python's integers as objects; k a power of two from 2
+    twiddle_bits : fraction bits of the constants
 
     Returns
     -------
@@ -66,28 +84,31 @@ def rfft(x):
 
     Reference: Cooley and Tukey 1965; Sorensen et al. 1987 for the real form.
     """
-    return _joined(*_rfft(np.asarray(x, np.int64)))
+    return _joined(*_rfft(_integers(x), twiddle_bits))
 
 
-def _rfft(x):
+def _rfft(x, bits):
     n = x.shape[-1]
     if n == 2:
-        zero = np.zeros_like(x[..., 0])
-        return [x[..., 0] + x[..., 1], x[..., 0] - x[..., 1]], [zero, zero]
-    (er, ei), (our, oi) = _rfft(x[..., 0::2]), _rfft(x[..., 1::2])
+        re = np.stack([x[..., 0] + x[..., 1], x[..., 0] - x[..., 1]], axis=-1)
+        return re, np.zeros_like(re)
+    # even and odd points side by side, on the axis before the last
+    re, im = _rfft(x.reshape(*x.shape[:-1], n // 2, 2).swapaxes(-1, -2), bits)
+    er, our, ei, oi = (part[..., half, :] for part in (re, im) for half in (0, 1))
     q = n // 4
-    re, im = [None] * (n // 2 + 1), [None] * (n // 2 + 1)
-    re[0], re[n // 2], re[q] = er[0] + our[0], er[0] - our[0], er[q]
-    im[0] = im[n // 2] = np.zeros_like(re[0])
-    im[q] = -our[q]
-    for j in range(1, q):
-        tr, ti = _turned(our[j], oi[j], n, j, -1)
-        re[j], im[j] = er[j] + tr, ei[j] + ti
-        re[n // 2 - j], im[n // 2 - j] = er[j] - tr, ti - ei[j]
+    re = np.empty_like(x, shape=(*x.shape[:-1], n // 2 + 1))
+    im = np.zeros_like(re)
+    re[..., 0], re[..., n // 2] = er[..., 0] + our[..., 0], er[..., 0] - our[..., 0]
+    re[..., q], im[..., q] = er[..., q], -our[..., q]
+    if q > 1:
+        er, ei, our, oi = (part[..., 1:q] for part in (er, ei, our, oi))
+        tr, ti = _turned(our, oi, n, -1, bits)
+        re[..., 1:q], im[..., 1:q] = er + tr, ei + ti
+        re[..., n // 2 - 1:q:-1], im[..., n // 2 - 1:q:-1] = er - tr, ti - ei
     return re, im
 
 
-def irfft(components):
+def irfft(components, twiddle_bits=TWIDDLE_BITS):
     """``k`` times the points that have this spectrum: :func:`rfft` walked backwards.
 
     ``E_j = X_j + conj X_(n/2-j)`` and ``O_j = round((X_j - conj X_(n/2-j)) (c_j + i s_j))`` for
@@ -97,35 +118,86 @@ def irfft(components):
 
     Parameters
     ----------
-    components : int64 (..., k)
+    components : int64 (..., k), or Python's integers as objects
+    twiddle_bits : fraction bits of the constants
 
     Returns
     -------
     int64 (..., k)
     """
-    return _irfft(*_split(np.asarray(components, np.int64)))
+    return _irfft(*_split(_integers(components)), twiddle_bits)
 
 
-def _irfft(re, im):
-    n = 2 * (len(re) - 1)
+def _irfft(re, im, bits):
+    n = 2 * (re.shape[-1] - 1)
     if n == 2:
-        return np.stack([re[0] + re[1], re[0] - re[1]], axis=-1)
+        return np.stack([re[..., 0] + re[..., 1], re[..., 0] - re[..., 1]], axis=-1)
     q = n // 4
-    er, ei, our, oi = ([None] * (q + 1) for _ in range(4))
-    er[0], our[0] = re[0] + re[n // 2], re[0] - re[n // 2]
-    er[q], our[q] = 2 * re[q], -2 * im[q]
-    ei[0] = ei[q] = oi[0] = oi[q] = np.zeros_like(re[0])
-    for j in range(1, q):
-        er[j], ei[j] = re[j] + re[n // 2 - j], im[j] - im[n // 2 - j]
-        our[j], oi[j] = _turned(re[j] - re[n // 2 - j], im[j] + im[n // 2 - j], n, j, 1)
-    points = np.stack([_irfft(er, ei), _irfft(our, oi)], axis=-1)
+    half_re = np.empty_like(re, shape=(*re.shape[:-1], 2, q + 1))
+    half_im = np.zeros_like(half_re)
+    er, our, ei, oi = (half[..., k, :] for half in (half_re, half_im) for k in (0, 1))
+    er[..., 0], our[..., 0] = re[..., 0] + re[..., n // 2], re[..., 0] - re[..., n // 2]
+    er[..., q], our[..., q] = 2 * re[..., q], -2 * im[..., q]
+    if q > 1:
+        near, far = slice(1, q), slice(n // 2 - 1, q, -1)
+        er[..., near], ei[..., near] = re[..., near] + re[..., far], im[..., near] - im[..., far]
+        our[..., near], oi[..., near] = _turned(re[..., near] - re[..., far],
+                                                im[..., near] + im[..., far], n, 1, bits)
+    points = _irfft(half_re, half_im, bits).swapaxes(-1, -2)
     return points.reshape(*points.shape[:-2], n)
 
 
 def spectrum(points):
     """Float components of real ``points`` (..., k)."""
     found = np.fft.rfft(points, axis=-1)
-    return _joined(list(np.moveaxis(found.real, -1, 0)), list(np.moveaxis(found.imag, -1, 0)))
+    return _joined(found.real, found.imag)
+
+
+def padded_blocks(values, k):
+    """``values`` (..., n) as blocks (..., ceil(n / k), k), padded with zeros."""
+    values = np.asarray(values)
+    whole = np.zeros((*values.shape[:-1], -(-values.shape[-1] // k) * k), values.dtype)
+    whole[..., :values.shape[-1]] = values
+    return whole.reshape(*values.shape[:-1], -1, k)
+
+
+def reach(w):
+    """Largest sum over a block row of what the components of ``w`` (..., q, k) can add to one.
+
+    Times the largest operand component it bounds the sums of :func:`spectral_product`: a complex
+    bin adds ``|re| + |im|`` times as much, a real one its magnitude.
+    """
+    size = np.abs(w)
+    pairs = size[..., 0::2] + size[..., 1::2]
+    pairs[..., 0] = np.maximum(size[..., 0], size[..., 1])
+    return int(pairs.sum(axis=-2).max(initial=0))
+
+
+def pairs(w):
+    """Spectral blocks as matrices for pairs of components, (k/2, 2q, 2p) of ``w`` (p, q, k).
+
+    Pair 0 holds the two real bins, the others ``re, im`` of one: ``x`` times the matrix is their
+    product.
+    """
+    p, q, k = w.shape
+    a, b = (np.moveaxis(w[..., part::2], (2, 1), (0, 1)) for part in (0, 1))
+    found = np.zeros((k // 2, q, 2, p, 2), w.dtype)
+    found[:, :, 0, :, 0] = a
+    found[1:, :, 0, :, 1], found[1:, :, 1, :, 0] = b[1:], -b[1:]
+    found[:, :, 1, :, 1] = a
+    found[0, :, 1, :, 1] = b[0]
+    return found.reshape(k // 2, 2 * q, 2 * p)
+
+
+def pair_product(x, matrices):
+    """``y[p] = sum_q x[q] * w[p, q]`` bin by bin, of ``x`` (steps, q, k) and ``pairs(w)``.
+
+    In the type of ``matrices``, which must hold all sums; (steps, p, k).
+    """
+    steps, q, k = x.shape
+    x = x.reshape(steps, q, k // 2, 2).transpose(2, 0, 1, 3).reshape(k // 2, steps, 2 * q)
+    y = (x.astype(matrices.dtype) @ matrices).reshape(k // 2, steps, -1, 2)
+    return y.transpose(1, 2, 0, 3).reshape(steps, -1, k)
 
 
 def spectral_product(x, w):
@@ -141,22 +213,8 @@ def spectral_product(x, w):
     -------
     int64 (steps, p, k); OverflowError where a sum could pass 62 bits
     """
-    k = x.shape[-1]
-    bound = 2 * int(np.abs(w).sum(axis=(1, 2), dtype=object).max(initial=0)) * int(
-        np.abs(x).max(initial=0))
-    if bound >= 1 << 62:
+    bound = reach(w) * int(np.abs(x).max(initial=0))
+    if bound >= EXACT_INT:
         raise OverflowError(f"spectral sums could reach {bound}")
-    # sums of products below 2**53 are exact in float64, whose products are the fast ones
-    kind = np.float64 if bound < 1 << 53 else np.int64
-    x, w = x.astype(kind), w.astype(kind)
-
-    def times(a, b):
-        return np.einsum("sq,pq->sp", x[..., a], w[..., b], optimize=True)
-
-    out = np.empty((len(x), len(w), k), np.int64)
-    out[..., 0], out[..., 1] = times(0, 0), times(1, 1)
-    for re in range(2, k, 2):
-        im = re + 1
-        out[..., re] = times(re, re) - times(im, im)
-        out[..., im] = times(re, im) + times(im, re)
-    return out
+    matrices = pairs(w).astype(np.float64 if bound < EXACT_FLOAT else np.int64)
+    return pair_product(x, matrices).astype(np.int64)
