@@ -1,28 +1,31 @@
-"""A format for every tensor of a model, shifts that align products, integer weights and biases."""
+"""A format for every tensor of a model, from the ranges that were seen."""
 
 from math import inf
 
-import numpy as np
-
+from . import calibrate
 from .activation import HARD, make_table
+from .cells import cell_for
+from .circulant import BLOCK_SIZES
 from .errors import RnnhwError
 from .fixed import FixedFormat
 from .formats import (
-    ACC_BITS,
-    TENSORS,
-    WORD_BITS,
+    DRAINED_BITS,
+    SPECTRUM_BITS,
     Range,
-    align,
     check_fixed,
     cover,
     flat_range,
+    tensors,
     weight_frac,
 )
-from .model import GATES
+from .integers import Integers
+from .model import block_sizes
 from .quantized import QuantizedLayer, QuantizedModel
+from .segments import SPECTRUM_WORD_BITS, growth, segment_key, widest
 
 PRE_FRAC = 11              # fraction bits of a pre-activation beyond which range is worth more
 TABLE_FRAC_LIMIT = 24      # of a table's input, and of h: exact sums stay far below 63 bits
+SPECTRUM_HEADROOM = 1      # bits of a drained spectrum beyond what was seen
 HEADROOM_BITS = 12         # width from which a Linear layer's sum keeps a bit of headroom
 
 
@@ -34,30 +37,31 @@ class Assignment:
     model : Model
     config : Config
     seen : dict of Range by tensor, as :func:`calibrate.ranges` gives
+    sample : calibrate.Sample, on which spectra of sums are computed; None for a dense model
 
     Members
     -------
     formats : dict of FixedFormat by tensor
-    shifts : dict by operand segment
+    integers : Integers
     choices : dict of lists of FixedFormat
         What may be tried instead of the first, by tensor.
     notes : sentences on what differs from the plain rules
     """
 
-    def __init__(self, model, config, seen):
-        self.model, self.config, self.seen = model, config, seen
+    def __init__(self, model, config, seen, sample=None):
+        self.model, self.config, self.seen, self.sample = model, config, seen, sample
         error = config.activation_error
         if error is None and config.activation_kind not in HARD:
             error = 2.0**-10 if config.activation_bits <= 8 else 2.0**-12
         self.table = make_table(error, config.activation_kind)
-        self.formats, self.shifts, self.acc_frac, self.layers = {}, {}, {}, {}
-        self.choices, self.notes = {}, []
+        self.formats, self.choices, self.notes, self.finest = {}, {}, [], {}
+        self.integers = Integers(model, config, self.formats, self.notes)
         self._assign()
 
-    def pick(self, name, width, frac, least=-40, most=40, enough=None):
+    def pick(self, name, width, frac, least=-40, most=40, **rules):
         """Format of ``name``: the fixed one, checked, or ``frac`` brought into ``least..most``.
 
-        ``enough`` as of :func:`check_fixed`.
+        ``rules`` as of :func:`check_fixed`.
         """
         fmt = self.config.formats.get(name)
         if fmt is None:
@@ -68,7 +72,7 @@ class Assignment:
                 raise RnnhwError(f"Format {fmt} fixed for {name} has {fmt.frac_bits} fraction bits,"
                                  f" but {bound} are the {word} beside the other formats: a shift "
                                  "would be negative or a word too wide.")
-            check_fixed(name, fmt, self.seen[name], enough)
+            check_fixed(name, fmt, self.seen[name], **rules)
         self.formats[name] = fmt
         return fmt.frac_bits
 
@@ -79,7 +83,7 @@ class Assignment:
     def _assign(self):
         """Choose all formats, those that are to be tried as their first candidate."""
         layers = self.model.layers
-        self.pick("x", self.config.activation_bits, self.cover("x", self.config.activation_bits))
+        self._pick_operand("x", lambda bits: self.cover("x", bits))
         for i, layer in enumerate(layers):
             if layer.kind != "linear":
                 self._state(i, layer)
@@ -88,22 +92,47 @@ class Assignment:
         for i, layer in enumerate(layers):
             chain.append(i)
             if layer.kind == "linear" or i == len(layers) - 1:
-                self._align(chain, head)
-                for j in chain:
+                self.integers.align(chain, head, {j: self._acc_needed(j) for j in chain})
+                for j, before in zip(chain, [head, *(f"{j}.h" for j in chain)]):
+                    self._drains(j, before)
                     if layers[j].kind == "linear":
                         self._linear(j, layers[j])
                     else:
                         self._sums(j, layers[j])
                 chain, head = [], f"{i}.y"
 
+    def _pick_operand(self, segment, frac_of, **limits):
+        """Pick the format of an operand segment, no wider than its spectra may be."""
+        name = segment if segment == "x" else f"{segment}_operand"
+        bits, fixed = self.config.activation_bits, self.config.formats.get(name)
+        found = widest(self.model, segment)
+        if found is not None:
+            most, k = found
+            if fixed is not None and fixed.width > most:
+                raise RnnhwError(f"Format {fixed} fixed for {name} is {fixed.width} bits wide, but "
+                                 f"operands of blocks of {k} have at most {most}, so that their "
+                                 f"spectra fit {SPECTRUM_WORD_BITS} bits.")
+            if fixed is None and bits > most:
+                self.notes.append(f"{name} has {most} bits instead of {bits}, so that spectra of "
+                                  f"blocks of {k} fit {SPECTRUM_WORD_BITS} bits.")
+                bits = most
+        return self.pick(name, bits, frac_of(bits), **limits)
+
     def _weights(self, i, layer):
-        for key in ("weight_ih", "weight_hh") if layer.kind != "linear" else ("weight_ih",):
-            values = getattr(layer, key if layer.kind != "linear" else "weight")
+        for key, k in zip(("weight_ih", "weight_hh"), block_sizes(layer)):
             name = f"{i}.{key}"
+            values = self.integers.values.get(name)
+            if values is None:
+                continue
             self.seen[name] = Range(fmt=self.config.formats.get(name))
             self.seen[name].add(values)
-            self.pick(name, self.config.weight_bits,
-                      weight_frac(name, values, self.config.weight_bits))
+            if k is None:
+                bits = self.config.weight_bits
+                self.pick(name, bits, weight_frac(name, values, bits), dense=True)
+            else:
+                # a component that saturates is worse than coarser ones
+                bits = self.config.spectrum_bits or SPECTRUM_BITS
+                self.pick(name, bits, self.cover(name, bits))
 
     def _state(self, i, layer):
         """Formats of a recurrent layer's gates, state and operand copy."""
@@ -112,8 +141,7 @@ class Assignment:
         gate = self.pick(f"{i}.gate", bits, bits - 1, least=1)
         h = self.pick(f"{i}.h", bits, bits - 1, -40 if lstm else gate - 14,
                       min(TABLE_FRAC_LIMIT, 2 * gate) if lstm else TABLE_FRAC_LIMIT)
-        operand = self.config.activation_bits
-        copy = self.pick(f"{i}.h_operand", operand, operand - 1, most=h)
+        copy = self._pick_operand(f"{i}.h", lambda bits: bits - 1, most=h)
         if not lstm:
             self.pick(f"{i}.d", bits, bits - 2, max(0, h - gate), min(h + 14, 30))
         if layer.kind == "gru_reset_before":
@@ -132,76 +160,30 @@ class Assignment:
 
     def _acc_needed(self, i):
         """Fraction bits that layer ``i``'s accumulator must have: no sum is shifted to the left."""
-        fixed = [self.config.formats.get(f"{i}.{key}") for key in TENSORS[self.model.layers[i].kind]
+        fixed = [self.config.formats.get(f"{i}.{key}") for key in tensors(self.model.layers[i])
                  if key.startswith("pre")]
         return max([self._needed(i)] + [min(fmt.frac_bits, TABLE_FRAC_LIMIT) for fmt in fixed
                                         if fmt is not None])
 
-    def _align(self, chain, head):
-        """Shifts of a chain of layers that share operand segments, and their accumulators."""
-        layers = self.model.layers
-        segments, links, needs = [head], [], []
-        for i in chain:
-            needs.append((segments[-1], f"{i}.weight_ih", self._acc_needed(i)))
-            if layers[i].kind != "linear":
-                segments.append(f"{i}.h")
-                links.append((*segments[-2:], f"{i}.weight_ih", f"{i}.weight_hh"))
-        operands = {s: self.operand(s) for s in segments}
-        weights = {f"{i}.{key}": self.formats[f"{i}.{key}"] for i in chain
-                   for key in ("weight_ih", "weight_hh") if f"{i}.{key}" in self.formats}
-        names = {s: s if s == "x" else f"{s}_operand" for s in segments} | {w: w for w in weights}
-        fixed = [key for key, name in names.items() if name in self.config.formats]
-        shifts, lost = align(segments, links, operands, weights, fixed, needs)
-        for key, bits in lost.items():
-            name = names[key]
-            fmt = self.formats[name]
-            self.formats[name] = FixedFormat(fmt.width, fmt.frac_bits - bits)
-            self.notes.append(f"{name} lost {bits} fraction bit{'s' * (bits > 1)}, so that an "
-                              f"operand with its shift fits {WORD_BITS} bits.")
-        self.shifts |= shifts
-        for i, (segment, _, need) in zip(chain, needs):
-            names = [f"{i}.{key}" for key in ("weight_ih", "weight_hh")
-                     if f"{i}.{key}" in self.formats]
-            lost = 0
-            while not self._integers(i, segment):
-                if any(n in self.config.formats for n in names) or self.acc_frac[i] <= max(need, 0):
-                    raise RnnhwError(f"Sums of layer {i} need more than {ACC_BITS} bits; fewer "
-                                     f"fraction bits in {' and '.join(names)}, or a smaller bias, "
-                                     "would do.")
-                for name in names:
-                    fmt = self.formats[name]
-                    self.formats[name] = FixedFormat(fmt.width, fmt.frac_bits - 1)
-                lost += 1
-            if lost:
-                self.notes += [f"{name} lost {lost} fraction bits, so that sums fit {ACC_BITS} "
-                               "bits." for name in names]
-
-    def operand(self, segment):
-        """Format of an operand segment."""
-        return self.formats[segment if segment == "x" else f"{segment}_operand"]
-
-    def _integers(self, i, segment):
-        """Weights and biases of layer ``i``; whether no sum can need more than 48 bits."""
-        layer = self.model.layers[i]
-        ih, bound = self.formats[f"{i}.weight_ih"], 0
-        acc = ih.frac_bits + self.operand(segment).frac_bits + self.shifts[segment]
-        integers = {"weight_hh": None}
-        for key, name in (("weight_ih", segment), ("weight_hh", f"{i}.h")):
-            fmt = self.formats.get(f"{i}.{key}")
-            if fmt is not None:
-                values = layer.weight if layer.kind == "linear" else getattr(layer, key)
-                integers[key] = fmt.quantize(values)
-                reach = self.operand(name).width - 1 + self.shifts[name]
-                bound += int(np.abs(integers[key]).sum(axis=1).max()) << reach
-        with np.errstate(over="ignore"):
-            bias = {key: np.floor(np.ldexp(values, acc) + 0.5)
-                    for key, values in _biases(layer).items()}
-        largest = max(float(np.abs(values).max()) for values in bias.values())
-        self.acc_frac[i] = acc
-        if bound + largest >= 1 << (ACC_BITS - 1):
-            return False
-        self.layers[i] = integers | {"bias": {k: v.astype(np.int64) for k, v in bias.items()}}
-        return True
+    def _drains(self, i, before):
+        """Formats of the spectra of layer ``i``, and the finest that its sums may be drained in."""
+        layer, integers = self.model.layers[i], self.integers
+        sizes = block_sizes(layer)
+        for product in cell_for(layer.kind, *sizes).products:
+            k = product.block_size(*sizes)
+            frac = integers.acc_frac[i, product.weight]
+            if k is not None:
+                name = f"{i}.{product.spectrum}"
+                self.seen[name] = seen = self.seen.get(
+                    name, Range(fmt=self.config.formats.get(name)))
+                for sums in calibrate.spectral_sums(self.sample, self.model, integers, i, before,
+                                                    product):
+                    seen.add(sums)
+                frac = min(frac, self.cover(name, DRAINED_BITS) - SPECTRUM_HEADROOM)
+                frac = self.pick(name, DRAINED_BITS, frac, self._needed(i) - growth(k),
+                                 integers.acc_frac[i, product.weight]) + growth(k)
+            name = f"{i}.{product.pre}"
+            self.finest[name] = min(frac, self.finest.get(name, frac))
 
     def _default_frac(self, name):
         """Fraction bits that cover ``name``; what passes 11, or the width less 5, is headroom."""
@@ -220,17 +202,18 @@ class Assignment:
 
     def _sums(self, i, layer):
         """Formats of a recurrent layer's sums, and candidates for ``c``."""
-        bits, acc = self.config.state_bits, self.acc_frac[i]
+        bits, finest = self.config.state_bits, self.finest
         gate, least = self.formats[f"{i}.gate"].frac_bits, self._needed(i)
-        self._table_input(f"{i}.pre", gate, least, acc)
+        self._table_input(f"{i}.pre", gate, least, finest[f"{i}.pre"])
         if layer.kind == "gru":
             nh = self.pick(f"{i}.pre_nh", bits, self._default_frac(f"{i}.pre_nh"),
-                           least - gate, min(acc, TABLE_FRAC_LIMIT))
+                           least - gate, min(finest[f"{i}.pre_nh"], TABLE_FRAC_LIMIT))
             self.pick(f"{i}.pre_nx", bits, self._default_frac(f"{i}.pre_nx"),
-                      nh + gate - 40, min(acc, nh + gate, TABLE_FRAC_LIMIT))
+                      nh + gate - 40,
+                      min(finest[f"{i}.pre_nx"], nh + gate, TABLE_FRAC_LIMIT))
             self._table_input(f"{i}.s", gate, least, nh + gate)
         elif layer.kind == "gru_reset_before":
-            self._table_input(f"{i}.pre_n", gate, least, acc)
+            self._table_input(f"{i}.pre_n", gate, least, finest[f"{i}.pre_n"])
         else:
             bits = self.config.cell_bits or bits
             frac = self.cover(f"{i}.c", bits)
@@ -250,44 +233,40 @@ class Assignment:
 
     def _linear(self, i, layer):
         """Formats of a Linear layer's sum, output and operand copy."""
-        bits, acc = self.config.state_bits, self.acc_frac[i]
+        bits, finest = self.config.state_bits, self.finest[f"{i}.pre"]
         if layer.activation in ("sigmoid", "tanh"):
             y = self.pick(f"{i}.y", bits, bits - 1, least=1)
-            self._table_input(f"{i}.pre", y, self._needed(i), acc)
+            self._table_input(f"{i}.pre", y, self._needed(i), finest)
         else:
             # a bit of headroom where the width can spare it
             frac = self.cover(f"{i}.pre", bits) - (bits >= HEADROOM_BITS)
-            pre = self.pick(f"{i}.pre", bits, frac, most=acc)
+            pre = self.pick(f"{i}.pre", bits, frac, most=finest)
             y = self.pick(f"{i}.y", bits, pre, most=pre + 14)
         if i < len(self.model.layers) - 1:
-            bits = self.config.activation_bits
-            self.pick(f"{i}.y_operand", bits, self.cover(f"{i}.y_operand", bits), most=y)
+            self._pick_operand(f"{i}.y", lambda bits: self.cover(f"{i}.y_operand", bits), most=y)
 
     def result(self, count=None):
         """The quantised model, or its first ``count`` layers."""
-        model, layers, operands = self.model, [], {"x": self.formats["x"]}
-        shifts = {"x": self.shifts["x"]}
+        model, integers = self.model, self.integers
+        layers, operands, shifts = [], {}, {}
+
+        def add(segment, source, sizes=(None, *BLOCK_SIZES)):
+            operands[segment] = integers.operand(source)
+            for k in sizes:
+                if segment_key(source, k) in integers.shifts:
+                    shifts[segment_key(segment, k)] = integers.shift(source, k)
+
+        add("x", "x")
         for i, layer in enumerate(model.layers[:count]):
-            formats = {tensor: self.formats[f"{i}.{tensor}"] for tensor in TENSORS[layer.kind]
+            formats = {tensor: self.formats[f"{i}.{tensor}"] for tensor in tensors(layer)
                        if not tensor.endswith("_operand")}
-            layers.append(QuantizedLayer(layer=layer, formats=formats, acc_frac=self.acc_frac[i],
-                                         **self.layers[i]))
-            for key in {"gru_reset_before": "hq", "linear": "y"}.get(layer.kind, "h"):
-                segment = f"{i}.{key}"
-                source = f"{i}.h" if key == "q" else segment
-                if f"{source}_operand" in self.formats:
-                    operands[segment] = self.operand(source)
-                    shifts[segment] = self.shifts[source]
+            acc = [integers.acc_frac.get((i, key)) for key in ("weight_ih", "weight_hh")]
+            layers.append(QuantizedLayer(layer=layer, formats=formats, acc_frac=acc[0],
+                                         acc_frac_hh=acc[1], **integers.layers[i]))
+            source = f"{i}.{'y' if layer.kind == 'linear' else 'h'}"
+            if f"{source}_operand" in self.formats:
+                add(source, source)
+            if layer.kind == "gru_reset_before":
+                add(f"{i}.q", source, block_sizes(layer)[1:])
         return QuantizedModel(model=model, layers=tuple(layers), operands=operands, shifts=shifts,
                               activation=self.table)
-
-
-def _biases(layer):
-    """Float biases of a layer's drained sums, by name; two biases of one sum are added first."""
-    if layer.kind == "linear":
-        return {"y": layer.bias}
-    gates = GATES[layer.cell]
-    ih, hh = (dict(zip(gates, np.split(b, len(gates)))) for b in (layer.bias_ih, layer.bias_hh))
-    if layer.kind == "gru":
-        return {"r": ih["r"] + hh["r"], "z": ih["z"] + hh["z"], "nx": ih["n"], "nh": hh["n"]}
-    return {gate: ih[gate] + hh[gate] for gate in gates}

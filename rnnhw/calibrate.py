@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import reference
+from . import fourier, reference
 from .formats import Range
+from .model import block_sizes
 
 CHUNK_VALUES = 1 << 22     # values of a trace held at once
 SAMPLE_SEQUENCES = 32
@@ -100,6 +101,48 @@ def ranges(model, x, lengths, fixed):
         if layer.kind != "linear":
             found[f"{i}.gate"] = Range(-1.0, 1.0, 0)
     return found
+
+
+def operand_values(sample, model, i, before):
+    """Float operands of layer ``i`` at the valid steps, by name: ``x``, ``h`` (of the step before),
+    ``q``; each (steps, units). ``before`` is the segment that the layer reads as x.
+    """
+    found = {"x": sample.trace[before]}
+    if f"{i}.h" in sample.trace:
+        h = sample.trace[f"{i}.h"]
+        found["h"] = np.concatenate([np.zeros_like(h[:, :1]), h[:, :-1]], axis=1)
+    if f"{i}.q" in sample.trace:
+        found["q"] = sample.trace[f"{i}.q"]
+    return {name: valid_rows(values, sample.lengths, model.on_last[i])
+            for name, values in found.items()}
+
+
+def spectral_sums(sample, model, integers, i, before, product):
+    """Float components (steps, gates*p, k) that ``product`` of layer ``i`` accumulates.
+
+    From the integers, on quantised operands of the float trace; chunk by chunk of steps.
+    """
+    k = product.block_size(*block_sizes(model.layers[i]))
+    layer, frac = integers.layers[i], integers.acc_frac[i, product.weight]
+    values = operand_values(sample, model, i, before)
+    bias = 0
+    if not product.apart:
+        bias = np.concatenate([layer["bias"][name] for name in product.sums])
+    parts = []
+    for name in product.operands:
+        segment = before if name == "x" else f"{i}.h"
+        weight = layer["weight_ih" if name == "x" else "weight_hh"][list(product.gates)]
+        parts.append((values[name], integers.operand(segment), integers.shift(segment, k),
+                      weight.reshape(-1, *weight.shape[2:])))
+    rows = len(parts[0][3]) * k
+    size = max(1, CHUNK_VALUES // rows)
+    for start in range(0, len(parts[0][0]), size):
+        total = bias
+        for operands, fmt, shift, weight in parts:
+            codes = fmt.quantize(operands[start:start + size]) << shift
+            spectra = fourier.rfft(fourier.padded_blocks(codes, k))
+            total = total + fourier.spectral_product(spectra, weight)
+        yield total * 2.0**-frac
 
 
 def sqnr_db(signal, noise):

@@ -3,7 +3,7 @@
 The compiler turns a cell into row blocks and vector rows; a further cell is a further entry here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,25 @@ class Product:
     gates: tuple
     operands: tuple
     pre: str
+
+    @property
+    def apart(self):
+        """Whether it is the x part of sums whose operands are multiplied apart."""
+        return self.sums[0].endswith("_x")
+
+    @property
+    def weight(self):
+        """Name of its matrix, or of the input's where it has both."""
+        return "weight_ih" if "x" in self.operands else "weight_hh"
+
+    @property
+    def spectrum(self):
+        """Name of the format that its accumulated spectra are drained in, where it has some."""
+        return f"{self.pre}_x_spectrum" if self.apart else f"{self.pre}_spectrum"
+
+    def block_size(self, ih, hh):
+        """The block size of its matrices, of those of W_ih and W_hh; None where dense."""
+        return ih if "x" in self.operands else hh
 
 
 @dataclass(frozen=True)
@@ -95,3 +114,45 @@ CELLS = {
         ops=(Op("y", "y", fn="activation", fmt="y"),),
         output="y", operands=("y",)),
 }
+
+
+def split(cell):
+    """``cell`` with its x products apart from those of h or q, which have another block size.
+
+    A sum over both becomes ``{sum}_x``, without the bias, and ``{sum}``, each drained in the sum's
+    format; their sum ``{sum}_s``, saturated, is what the cell goes on with.
+    """
+    products, ops, whole = [], [], {}
+    for product in cell.products:
+        rest = tuple(name for name in product.operands if name != "x")
+        if "x" in product.operands and rest:
+            part = replace(product, sums=tuple(f"{name}_x" for name in product.sums),
+                           operands=("x",))
+            products.append(part)
+            whole |= dict.fromkeys(product.sums, part)
+        products.append(replace(product, operands=rest or product.operands))
+    copied = []
+    for op in cell.ops:
+        # the first to name a sum takes it from the drain
+        part = whole.pop(op.a, None)
+        if part is not None:
+            if part not in copied:
+                ops += [Op(name, name, fmt=part.pre) for name in part.sums]
+                copied.append(part)
+            ops.append(Op(f"{op.a}_s", op.a, "", f"{op.a}_x", fmt=part.pre))
+            op = replace(op, a=f"{op.a}_s")
+        ops.append(op)
+    return replace(cell, products=tuple(products), ops=tuple(ops))
+
+
+SPLIT = {kind: split(cell) for kind, cell in CELLS.items()}
+
+
+def cell_for(kind, ih, hh):
+    """The cell of a layer whose W_ih and W_hh have these block sizes, None where dense."""
+    return CELLS[kind] if kind == "linear" or ih == hh else SPLIT[kind]
+
+
+def cell_of(qlayer):
+    """The cell of a quantised layer, split where its matrices have different block sizes."""
+    return cell_for(qlayer.layer.kind, qlayer.block_size_ih, qlayer.block_size_hh)

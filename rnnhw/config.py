@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, fields
 
 from .activation import check_kind
+from .bins import PRODUCTS
+from .circulant import check_block_size
 from .errors import RnnhwError
 from .fixed import FixedFormat
 
@@ -62,6 +64,16 @@ class Config:
         takes no more microseconds; None: the fastest.
     clock_mhz : float or None
         Clock that times are counted at; None: the board's usual one.
+    block_size : int or None
+        That the model's recurrent layers are block-circulant with blocks of this size, 4..64; drawn
+        weights become so, others must be.
+    spectrum_bits : int, 2..18, or None for 12
+        Width of block-circulant weights, as spectra.
+    guard_bits : int, 0..8, or None
+        Bits below the operands of a transform; None: 3, for k = 4, whose transform is exact, 0.
+        Fewer where words would pass 17 bits.
+    spectral_products : 3, 4 or None
+        Real products of a complex one; None lets the compiler choose.
     board : str or None
         Board whose limits hold.
     seed : int
@@ -85,6 +97,8 @@ class Config:
     clock_mhz: float | None = None
     block_size: int | None = None
     spectrum_bits: int | None = None
+    guard_bits: int | None = None
+    spectral_products: int | None = None
     board: str | None = None
     seed: int = 0
 
@@ -112,9 +126,14 @@ class Config:
         if self.output_placement not in PLACEMENTS:
             raise RnnhwError(f"output_placement must be {' or '.join(PLACEMENTS)}, not "
                              f"{self.output_placement!r}.")
-        if self.block_size is not None or self.spectrum_bits is not None:
-            raise RnnhwError("block_size and spectrum_bits (block-circulant layers) are not built "
-                             "yet; leave them out.")
+        if self.block_size is not None:
+            object.__setattr__(self, "block_size", check_block_size(self.block_size))
+        _within("spectrum_bits", self.spectrum_bits, 2, 18)
+        _within("guard_bits", self.guard_bits, 0, 8)
+        if self.spectral_products is not None and (
+                isinstance(self.spectral_products, bool) or self.spectral_products not in PRODUCTS):
+            raise RnnhwError("spectral_products must be 3 or 4, or left out, not "
+                             f"{self.spectral_products!r}.")
         parsed = {key: FixedFormat.parse(value) for key, value in dict(self.formats).items()}
         object.__setattr__(self, "formats", parsed)
 

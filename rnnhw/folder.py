@@ -35,6 +35,7 @@ def _integers(quantized):
                        "output_size": q.layer.output_size,
                        **({"activation": q.layer.activation} if q.layer.kind == "linear" else {}),
                        "acc_frac": q.acc_frac, "bias": list(q.bias),
+                       **({"acc_frac_hh": q.acc_frac_hh} if q.acc_frac_hh != q.acc_frac else {}),
                        "formats": {name: str(fmt) for name, fmt in q.formats.items()}})
     table = quantized.activation
     activation = table and to_plain(table)
@@ -142,7 +143,7 @@ def _quantized(model, text, arrays):
             layer=layer, weight_ih=arrays[f"{i}.weight_ih"],
             weight_hh=None if linear else arrays[f"{i}.weight_hh"],
             bias={name: arrays[f"{i}.bias.{name}"] for name in entry["bias"]},
-            formats=formats, acc_frac=entry["acc_frac"]))
+            formats=formats, acc_frac=entry["acc_frac"], acc_frac_hh=entry.get("acc_frac_hh")))
     table = text["activation"]
     table = table and restore(table)
     return QuantizedModel(

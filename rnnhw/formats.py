@@ -5,15 +5,19 @@ from math import ceil, frexp, inf, log, log2
 
 import numpy as np
 
+from .cells import cell_for
 from .errors import RnnhwError
 from .fixed import FixedFormat
+from .model import block_sizes
 
 WORD_BITS = 18             # of a word at a multiplier, an operand's shift included
 ACC_BITS = 48              # of an accumulator
+SPECTRUM_BITS = 12         # of spectral weights, unless configured
+DRAINED_BITS = 18          # of an accumulated spectrum before its transform back
 FRAC_LIMIT = 40            # |frac_bits| that is ever chosen
 # share of values that a fixed format may let saturate, and factor by which they may exceed it
 STRICT = 0.01, 2
-WEIGHTS = 1, 2             # one fraction bit more than covers may have the less squared error
+DENSE = 1, 2               # one fraction bit more than covers may have the less squared error
 MILD = 0.2, 8              # before a function that is flat where they saturate
 TENSORS = {
     "lstm": ("weight_ih", "weight_hh", "pre", "gate", "c", "h", "h_operand"),
@@ -90,18 +94,27 @@ def weight_frac(name, values, width):
     return frac + (errors[1] < errors[0])
 
 
+def tensors(layer):
+    """Names of the tensors of a layer that have a format, in order."""
+    found, sizes = list(TENSORS[layer.kind]), block_sizes(layer)
+    for product in cell_for(layer.kind, *sizes).products:
+        if product.block_size(*sizes) is not None and product.spectrum not in found:
+            found.insert(found.index(product.pre), product.spectrum)
+    return found
+
+
 def known_names(model):
     """Names of all tensors whose format may be fixed, in order."""
     names = ["x"]
     for i, layer in enumerate(model.layers):
-        names += [f"{i}.{tensor}" for tensor in TENSORS[layer.kind]]
+        names += [f"{i}.{tensor}" for tensor in tensors(layer)]
     if model.layers[-1].kind == "linear":
         names.remove(f"{len(model.layers) - 1}.y_operand")
     return names
 
 
 def check_names(model, formats):
-    """Refuse fixed formats of unknown names or of more than 18 bits."""
+    """Refuse fixed formats of unknown names, of more than 18 bits or, of spectra, of fewer."""
     known = known_names(model)
     for name, fmt in formats.items():
         if name not in known:
@@ -110,6 +123,9 @@ def check_names(model, formats):
         if not 2 <= fmt.width <= WORD_BITS:
             raise RnnhwError(f"Format {fmt} fixed for {name} is {fmt.width} bits wide; the engine "
                              f"takes 2..{WORD_BITS} bits.")
+        if name.endswith("_spectrum") and fmt.width != DRAINED_BITS:
+            raise RnnhwError(f"Format {fmt} fixed for {name} is {fmt.width} bits wide, but drained "
+                             f"spectra have {DRAINED_BITS} bits.")
 
 
 def flat_range(frac_bits):
@@ -120,13 +136,13 @@ def flat_range(frac_bits):
     return 1 << ceil(log2(log(2) * (frac_bits + 1)))
 
 
-def check_fixed(name, fmt, seen, enough=None):
+def check_fixed(name, fmt, seen, enough=None, dense=False):
     """Refuse a fixed format that cannot hold its data.
 
-    It cannot if over 1 % of the values (weights: any share) lie more than an LSB outside or the
-    largest is over twice what the format holds. Where ``enough`` is given, the limits are 20 % and
-    8 times, and a format that holds ``-enough..enough`` to an LSB may saturate at will. Inputs and
-    weights must not all round to zero.
+    It cannot if over 1 % of the values (``dense`` weights: any share) lie more than an LSB outside
+    or the largest is over twice what the format holds. Where ``enough`` is given, the limits are
+    20 % and 8 times, and a format that holds ``-enough..enough`` to an LSB may saturate at will.
+    Inputs and weights must not all round to zero.
     """
     if seen.largest == 0:
         return
@@ -137,7 +153,7 @@ def check_fixed(name, fmt, seen, enough=None):
                              "hold them.")
         return
     weights = ".weight" in name
-    most_share, most_factor = WEIGHTS if weights else STRICT if enough is None else MILD
+    most_share, most_factor = DENSE if dense else STRICT if enough is None else MILD
     share = seen.beyond / max(1, seen.total)
     factor = max(seen.high / (fmt.max + 1), seen.low / fmt.min) / fmt.lsb
     reach = (fmt.max + 1) * fmt.lsb
@@ -153,14 +169,14 @@ def check_fixed(name, fmt, seen, enough=None):
                          "would hold them.")
 
 
-def align(segments, links, operands, weights, fixed, needs):
+def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, guard=0):
     """Left shifts of a chain's operand segments, so that each layer's products have one scale.
 
     ``weights[ih] + operands[a] + shift[a] = weights[hh] + operands[b] + shift[b]`` for every link
     ``(a, b, ih, hh)``. Shifts are the smallest that are not negative and give each ``(segment,
     weight, frac_bits)`` of ``needs`` its accumulator fraction. Where an operand and its shift pass
-    18 bits, the finest product loses fraction bits: in its operand, or in its weights where those
-    have more bits left.
+    ``limit`` bits, the finest product loses fraction bits: in its operand, or in its weights where
+    those have more bits left. All shifts are then ``guard`` bits larger, or as many as fit.
 
     Parameters
     ----------
@@ -174,7 +190,7 @@ def align(segments, links, operands, weights, fixed, needs):
     lost : dict of fraction bits that a segment or weight tensor lost
     """
     lost = {}
-    room = {s: WORD_BITS - operands[s].width for s in segments}
+    room = {s: limit - operands[s].width for s in segments}
     formats = operands | weights
 
     def frac(name):
@@ -200,11 +216,12 @@ def align(segments, links, operands, weights, fixed, needs):
         if not victims:
             named = [w for k in path for w in links[k][2:]]
             raise RnnhwError(f"Operands of {name}, {operands[name].width} bits wide, would need a "
-                             f"left shift of {shifts[name]} bits, but words end at {WORD_BITS} "
+                             f"left shift of {shifts[name]} bits, but words end at {limit} "
                              f"bits; fix fewer fraction bits in one of {', '.join(named)}.")
         victim = max(reversed(victims), key=lambda n: formats[n].width - lost.get(n, 0))
         lost[victim] = lost.get(victim, 0) + 1
-    raised = max([0] + [need - (frac(w) + frac(s) + shifts[s]) for s, w, need in needs])
+    raised = max([min(guard, *(room[s] - shifts[s] for s in segments))]
+                 + [need - (frac(w) + frac(s) + shifts[s]) for s, w, need in needs])
     shifts = {s: shift + raised for s, shift in shifts.items()}
     for s, weight, need in needs:
         if shifts[s] > room[s]:

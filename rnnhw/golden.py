@@ -4,12 +4,15 @@ Written from the equations of the cells and the number rules of docs/numerics.md
 vectorised over the batch. Every sum of products is exact; the only narrowing is *requantize*.
 """
 
+from functools import cache
+
 import numpy as np
 
-from . import data
+from . import data, fourier
 from .errors import RnnhwError
 from .fixed import round_shift
 
+NEW = range(2, 3)          # a GRU's gate n
 ONE_FRAC = 14              # a factor of one is 2**14
 EXACT_FLOAT = 1 << 53      # integers below it, and all their sums, are exact in float64
 EXACT_INT = 1 << 62
@@ -127,7 +130,8 @@ class Layer:
     """One layer of a quantised model, for sequences that stand longest first.
 
     ``running[t]`` is the number of sequences that have a step ``t``. Operands are codes before
-    their shift. Reference: Rezk et al. 2020, eq. 1-6 and 10-13, with PyTorch's gates and its z.
+    their shift. Reference: Rezk et al. 2020, eq. 1-6 and 10-13, with PyTorch's gates and its z;
+    Wang et al. 2018 (C-LSTM), section 3, of spectral products.
     """
 
     def __init__(self, qmodel, index, counts=None):
@@ -137,25 +141,76 @@ class Layer:
         self.output = "y" if kind == "linear" else "h"
         self.state = {"lstm": ("h", "c"), "linear": ()}.get(kind, ("h",))
         self.operands = {s: qmodel.operands.get(f"{index}.{s}") for s in (self.output, "q")}
-        before = segment_before(qmodel, index)
-        self.ih = self._product(self.q.weight_ih, qmodel.operands[before], qmodel.shifts[before])
+        self.split = kind != "linear" and self.q.block_size_ih != self.q.block_size_hh
+        self.ih = self._product(qmodel, self.q.weight_ih, segment_before(qmodel, index))
         if kind != "linear":
-            key = f"{index}.h"
-            self.hh = self._product(self.q.weight_hh, qmodel.operands[key], qmodel.shifts[key])
+            self.hh = self._product(qmodel, self.q.weight_hh, f"{index}.h")
 
-    def _product(self, weight, fmt, shift):
-        """Function of operand codes and a slice of rows that multiplies them exactly."""
-        bound = int(np.abs(weight).sum(axis=1).max()) << (fmt.width - 1 + shift)
+    def _product(self, qmodel, weight, segment):
+        """Function of operand codes and a range of gates that multiplies them exactly.
+
+        Gives (steps, gates*units), or components (steps, gates, p, k) of spectral weights.
+        """
+        k = weight.shape[3] if weight.ndim == 4 else None
+        shift = qmodel.shifts[qmodel.segment_key(segment, k)]
+        bits = qmodel.operands[segment].width - 1 + shift
+        if k is None:
+            bound = int(np.abs(weight).sum(axis=1).max()) << bits
+            weight = weight.reshape(-1, self.q.layer.output_size, weight.shape[1])
+        else:
+            bound = max(map(fourier.reach, weight)) * k << bits
         bias = max(int(np.abs(value).max()) for value in self.q.bias.values())
         if bound + bias >= EXACT_INT:
             raise RnnhwError(f"Layer {self.index}'s sums may reach {bound + bias}, but exact sums "
                              "end at 2**62; fewer weight or operand bits would do.")
-        columns = weight.T.astype(np.float64 if bound < EXACT_FLOAT else np.int64)
+        weight = weight.astype(np.float64 if bound < EXACT_FLOAT else np.int64)
 
-        def product(codes, rows=slice(None)):
-            codes = (codes << shift).astype(columns.dtype)
-            return (codes @ columns[:, rows]).astype(np.int64)
+        @cache
+        def of(gates):
+            part = weight[gates.start:gates.stop]
+            if k is None:
+                return part.reshape(-1, part.shape[2]).T
+            return fourier.pairs(part.reshape(-1, *part.shape[2:]))
+
+        def product(codes, gates):
+            codes = codes << shift
+            if k is None:
+                return (codes.astype(weight.dtype) @ of(gates)).astype(np.int64)
+            spectra = fourier.rfft(fourier.padded_blocks(codes, k))
+            sums = fourier.pair_product(spectra, of(gates)).astype(np.int64)
+            return sums.reshape(len(codes), len(gates), -1, k)
         return product
+
+    def _sums(self, tensor, names, gates, x=None, h=None):
+        """Drained sums over operands ``x`` and ``h``, in the format of ``tensor``.
+
+        Where the two have different bases each is narrowed for itself, the bias with that of h.
+        """
+        bias = [self.q.bias[name] for name in names]
+        bias = np.stack(bias) if bias[0].ndim == 2 else np.concatenate(bias)
+        if h is None:
+            return self._drain(self.ih(x, gates) + bias, self.q.acc_frac, tensor)
+        if x is None:
+            return self._drain(self.hh(h, gates) + bias, self.q.acc_frac_hh, tensor)
+        ih, hh = self.ih(x, gates), self.hh(h, gates) + bias
+        if not self.split:
+            return self._drain(ih + hh, self.q.acc_frac, tensor)
+        pre = (self._drain(ih, self.q.acc_frac, tensor, f"{tensor}_x_spectrum")
+               + self._drain(hh, self.q.acc_frac_hh, tensor))
+        return self._saturate(f"{self.index}.{tensor}", pre, self.formats[tensor])
+
+    def _drain(self, acc, frac, tensor, spectrum=None):
+        """Accumulators narrowed to the format of ``tensor``; spectra are first transformed back.
+
+        The transform gives ``k`` times its points, so they have ``log2 k`` fraction bits more.
+        """
+        if acc.ndim == 4:
+            spectrum = spectrum or f"{tensor}_spectrum"
+            kept, k = self.formats[spectrum].frac_bits, acc.shape[3]
+            points = fourier.irfft(self._narrow(acc, frac - kept, spectrum))
+            points = points.reshape(*acc.shape[:2], -1)[..., :self.q.layer.output_size]
+            acc, frac = points.reshape(len(acc), -1), kept + k.bit_length() - 1
+        return self._narrow(acc, frac - self.formats[tensor].frac_bits, tensor)
 
     def _saturate(self, name, codes, fmt):
         """Saturate to ``fmt`` and count."""
@@ -211,11 +266,9 @@ class Layer:
 
     def _lstm(self, x, h_op, h, c):
         """i f o = s(a), g = tanh(a);  c = c*f + g*i;  h = tanh(c)*o."""
-        frac, bias = self.q.acc_frac, self.q.bias
         n = self.q.layer.hidden_size
-        acc = self.ih(x) + self.hh(h_op) + np.concatenate([bias[g] for g in "ifgo"])
-        pre_frac, gate, c_frac, h_frac = self._frac("pre", "gate", "c", "h")
-        pre = self._narrow(acc, frac - pre_frac, "pre")
+        gate, c_frac, h_frac = self._frac("gate", "c", "h")
+        pre = self._sums("pre", "ifgo", range(4), x, h_op)
         i, f, o = (self._table(pre[:, k * n:(k + 1) * n], "pre", sigmoid=True) for k in (0, 1, 3))
         g = self._table(pre[:, 2 * n:3 * n], "pre")
         # p and tanh(c) are gate values
@@ -226,32 +279,25 @@ class Layer:
 
     def _gru(self, x, h_op, h):
         """r z = s(a);  n = tanh(nh*r + nx);  h = (h - n)*z + n."""
-        frac, bias = self.q.acc_frac, self.q.bias
-        units = self.q.layer.hidden_size
-        rz, new = slice(0, 2 * units), slice(2 * units, 3 * units)
-        pre_frac, gate, s_frac = self._frac("pre", "gate", "s")
-        nx_frac, nh_frac = self._frac("pre_nx", "pre_nh")
-        nx = self._narrow(self.ih(x, new) + bias["nx"], frac - nx_frac, "pre_nx")
-        acc = self.ih(x, rz) + self.hh(h_op, rz) + np.concatenate([bias["r"], bias["z"]])
-        gates = self._table(self._narrow(acc, frac - pre_frac, "pre"), "pre", sigmoid=True)
-        r, z = gates[:, :units], gates[:, units:]
-        nh = self._narrow(self.hh(h_op, new) + bias["nh"], frac - nh_frac, "pre_nh")
+        gate, s_frac, nx_frac, nh_frac = self._frac("gate", "s", "pre_nx", "pre_nh")
+        nx = self._sums("pre_nx", ["nx"], NEW, x=x)
+        r, z = self._reset_update(x, h_op)
+        nh = self._sums("pre_nh", ["nh"], NEW, h=h_op)
         s = self._narrow(nh * r + (nx << (nh_frac + gate - nx_frac)), nh_frac + gate - s_frac, "s")
         return (self._blend(h, self._table(s, "s"), z),)
 
     def _gru_reset_before(self, x, h_op, h):
         """r z = s(a);  q = h*r;  n = tanh(W_ih x + W_hh q + b);  h = (h - n)*z + n."""
-        frac, bias = self.q.acc_frac, self.q.bias
-        units = self.q.layer.hidden_size
-        rz, new = slice(0, 2 * units), slice(2 * units, 3 * units)
-        pre_frac, gate, n_frac, h_frac, q_frac = self._frac("pre", "gate", "pre_n", "h", "q")
-        acc = self.ih(x, rz) + self.hh(h_op, rz) + np.concatenate([bias["r"], bias["z"]])
-        gates = self._table(self._narrow(acc, frac - pre_frac, "pre"), "pre", sigmoid=True)
-        r, z = gates[:, :units], gates[:, units:]
+        gate, h_frac, q_frac = self._frac("gate", "h", "q")
+        r, z = self._reset_update(x, h_op)
         q = self._narrow(h * r, h_frac + gate - q_frac, "q")
-        acc = self.ih(x, new) + self.hh(self._operand(q, "q"), new) + bias["n"]
-        n = self._table(self._narrow(acc, frac - n_frac, "pre_n"), "pre_n")
+        n = self._table(self._sums("pre_n", "n", NEW, x, self._operand(q, "q")), "pre_n")
         return (self._blend(h, n, z),)
+
+    def _reset_update(self, x, h_op):
+        """r z = s(a)."""
+        pre = self._sums("pre", "rz", range(2), x, h_op)
+        return np.split(self._table(pre, "pre", sigmoid=True), 2, axis=1)
 
     def _blend(self, h, n, z):
         """h = (h - n)*z + n, as d = h - n and h = d*z + n."""
@@ -264,8 +310,7 @@ class Layer:
         """Outputs y and their operand copies (batch, seq_len, units)."""
         valid = np.arange(len(x))[:, None] < running
         pre_frac, y_frac = self._frac("pre", "y")
-        acc = self.ih(x[valid]) + self.q.bias["y"]
-        pre = self._narrow(acc, self.q.acc_frac - pre_frac, "pre")
+        pre = self._sums("pre", "y", range(1), x=x[valid])
         kind = self.q.layer.activation
         if kind in ("sigmoid", "tanh"):
             y = self._table(pre, "pre", "y", kind == "sigmoid")

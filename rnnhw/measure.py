@@ -5,6 +5,7 @@ import numpy as np
 from . import calibrate, golden, reference
 from .fixed import FixedFormat
 from .formats import flat_range
+from .integers import float_weights
 from .report import facts, number, table
 
 WARN_LSB = 1               # overshoot above which a saturation is worth a warning
@@ -104,8 +105,8 @@ def _activation(table):
 
 
 def _count_weights(qmodel, name, fmt):
-    layer = qmodel.layers[int(name.split(".")[0])].layer
-    values = layer.weight if layer.kind == "linear" else getattr(layer, name.split(".")[1])
+    index, key = name.split(".")
+    values = float_weights(qmodel.layers[int(index)].layer)[key]
     n, over = saturation(values, fmt)
     return n, values.size, over
 

@@ -170,6 +170,13 @@ def matrices(layer):
             ("weight_hh", layer.weight_hh, layer.circulant_hh, gates))
 
 
+def block_sizes(layer):
+    """Block sizes of a layer's input and recurrent matrix, None where dense or where none is."""
+    if layer.kind == "linear":
+        return layer.block_size, None
+    return layer.block_ih, layer.block_hh
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Model:
     """A chain of layers.

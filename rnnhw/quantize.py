@@ -9,7 +9,7 @@ from .assign import Assignment
 from .errors import RnnhwError
 from .formats import check_names, count_beyond
 from .measure import account, report_text
-from .model import matrices
+from .model import block_sizes
 
 __all__ = ["quantize", "report_text"]
 
@@ -43,6 +43,7 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
         an unknown tensor, over 18 bits, cannot hold its data or would need a negative shift.
     """
     check_names(model, config.formats)
+    circulant = _check_blocks(model, config)
     say = progress or (lambda text: None)
     random = calibration is None
     if random:
@@ -57,31 +58,47 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
         x, labels = x[None], None if labels is None else labels[None]
     lengths = np.full(len(x), x.shape[1]) if lengths is None else lengths
     say(f"Calibrating on {len(x)} sequences ({lengths.sum()} steps)")
-    assignment = Assignment(model, config, calibrate.ranges(model, x, lengths, config.formats))
-    tried = _Trial(assignment, x, lengths).settle(say) if assignment.choices else {}
+    seen, sample = calibrate.ranges(model, x, lengths, config.formats), None
+    if circulant:
+        sample = calibrate.sample(model, x, lengths)
+    assignment = Assignment(model, config, seen, sample)
+    tried = {}
+    if assignment.choices:
+        sample = sample or calibrate.sample(model, x, lengths)
+        tried = _Trial(assignment, sample).settle(say)
     result = assignment.result()
     say("Comparing the integer model with the float model")
     report = account(result, config, assignment.seen, x, lengths, labels, random)
-    notes = [*assignment.notes, *_expanded(model)]
-    return replace(result, report=report | {"tried": tried, "notes": notes})
+    notes = {"tried": tried, "notes": assignment.notes}
+    return replace(result, report=report | notes)
 
 
-def _expanded(model):
-    """A sentence on each layer whose circulant blocks the engine multiplies as dense matrices."""
-    for i, layer in enumerate(model.layers):
-        found = [f"{name} (block size {circulant.block_size})"
-                 for name, _, circulant, _ in matrices(layer) if circulant is not None]
-        if found:
-            yield (f"Layer {i} has block-circulant matrices, {', '.join(found)}; they are "
-                   "multiplied as the dense matrices they stand for.")
+def _check_blocks(model, config):
+    """Whether the model has block-circulant matrices; it must be as the config says."""
+    layers = [layer for layer in model.layers if layer.kind != "linear"] or model.layers
+    circulant = any(any(block_sizes(layer)) for layer in model.layers)
+    k = config.block_size
+    if k is not None:
+        sizes = sorted({size for layer in layers for size in block_sizes(layer) if size})
+        if not sizes:
+            raise RnnhwError(f"block_size is {k}, but the model's matrices are dense; rnnhw "
+                             f"compress MODEL --block-size {k} makes a block-circulant one.")
+        if k not in sizes:
+            raise RnnhwError(f"block_size is {k}, but the model has blocks of "
+                             f"{' and '.join(map(str, sizes))}; leave it out or give that.")
+    for name in ("spectrum_bits", "guard_bits"):
+        if getattr(config, name) is not None and not circulant:
+            raise RnnhwError(f"{name} is {getattr(config, name)}, but the model has no "
+                             "block-circulant matrix; leave it out, or make one with rnnhw "
+                             "compress MODEL --block-size K.")
+    return circulant
 
 
 class _Trial:
     """Formats of an assignment that are settled by the SQNR of h over a sample, layer by layer."""
 
-    def __init__(self, assignment, x, lengths):
-        self.all = assignment
-        self.sample = calibrate.sample(assignment.model, x, lengths)
+    def __init__(self, assignment, sample):
+        self.all, self.sample = assignment, sample
 
     def settle(self, say):
         """Try all choices; returns the SQNR of h in dB by tensor and format."""

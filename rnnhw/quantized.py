@@ -6,6 +6,7 @@ import numpy as np
 
 from .fixed import FixedFormat
 from .model import Linear, Model, Recurrent
+from .segments import segment_key
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -16,17 +17,24 @@ class QuantizedLayer:
     ----------
     layer : Recurrent or Linear
         The float layer it was made from (cell, sizes, activation).
-    weight_ih, weight_hh : int64 arrays in the float layer's shape and gate order
-        ``weight_hh`` is None for a Linear layer, whose matrix is ``weight_ih``.
-    bias : dict of int64 (units,) arrays at ``acc_frac``
+    weight_ih, weight_hh : int64 arrays
+        Dense in the float layer's shape and gate order, or the spectra of circulant blocks, (gates,
+        p, q, k) components as of :mod:`rnnhw.fourier`. ``weight_hh`` is None for a Linear layer,
+        whose matrix is ``weight_ih``.
+    bias : dict of int64 arrays, (units,) or, of spectral sums, (p, k) components
         One per drained sum: ``i f g o`` (lstm), ``r z nx nh`` (gru), ``r z n`` (gru_reset_before),
         ``y`` (linear). ``nx`` is ``W_ih x + b_ih`` of the candidate, ``nh`` its ``W_hh h + b_hh``.
+        Those of ``nx`` and ``y`` are at ``acc_frac``, the others at ``acc_frac_hh``.
     formats : dict of FixedFormat
         By tensor: ``weight_ih weight_hh pre gate h`` and ``c`` (lstm), ``pre_nx pre_nh s d`` (gru),
-        ``pre_n d q`` (gru_reset_before), ``y`` (linear). See docs/numerics.md.
+        ``pre_n d q`` (gru_reset_before), ``y`` (linear), and of spectral sums ``pre_spectrum`` and
+        the like (:attr:`rnnhw.cells.Product.spectrum`). See docs/numerics.md.
     acc_frac : int
         Fraction bits of the accumulator: weight frac_bits + operand frac_bits + operand shift, the
         same for every operand of the layer.
+    acc_frac_hh : int
+        Those of products of ``weight_hh``, where the matrices' block sizes differ and each has an
+        accumulator of its own; else ``acc_frac``.
     """
 
     layer: Recurrent | Linear
@@ -35,6 +43,22 @@ class QuantizedLayer:
     bias: dict
     formats: dict
     acc_frac: int
+    acc_frac_hh: int | None = None
+
+    def __post_init__(self):
+        if self.acc_frac_hh is None:
+            object.__setattr__(self, "acc_frac_hh", self.acc_frac)
+
+    @property
+    def block_size_ih(self):
+        """k of ``weight_ih``, None where it is dense."""
+        return self.weight_ih.shape[3] if self.weight_ih.ndim == 4 else None
+
+    @property
+    def block_size_hh(self):
+        """k of ``weight_hh``, None where it is dense or where there is none."""
+        return None if self.weight_hh is None or self.weight_hh.ndim != 4 else \
+            self.weight_hh.shape[3]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -51,8 +75,9 @@ class QuantizedModel:
     operands : dict of FixedFormat
         Format of each operand segment, ``activation_bits`` wide, before its shift.
     shifts : dict of int >= 0
-        Bits by which a segment's operands are stored left-shifted, so that all products of a layer
-        have one scale.
+        Bits by which a segment's operands are shifted left where they are multiplied, so that all
+        products of a layer have one scale: by segment where it is read dense, by ``{segment}/{k}``
+        (:meth:`segment_key`) where its blocks of k are transformed, guard bits included.
     activation : rnnhw.activation.Table
         The tanh table, also sigmoid's.
     report : dict
@@ -65,6 +90,11 @@ class QuantizedModel:
     shifts: dict
     activation: object
     report: dict = field(default_factory=dict, repr=False)
+
+    @staticmethod
+    def segment_key(segment, k):
+        """Key of ``shifts`` for ``segment`` read in blocks of ``k``, dense where that is None."""
+        return segment_key(segment, k)
 
     @property
     def input_format(self) -> FixedFormat:

@@ -69,7 +69,9 @@ def quantize_aware(net, config=None, x=None, lengths=None):
                          "of weights follow the training; leave it out.")
     # everything but the weights has the formats of the matrices written out
     spectrum_bits = config.spectrum_bits
-    config = replace(config, block_size=None, spectrum_bits=None)
+    config = replace(config, block_size=None, spectrum_bits=None, guard_bits=None,
+                     formats={name: fmt for name, fmt in config.formats.items()
+                              if not name.endswith("_spectrum")})
     dense = replace(model, layers=[_written_out(layer) for layer in model.layers], graph=None)
     found = quantize(dense, config, x, lengths)
     i = 0

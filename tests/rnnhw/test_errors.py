@@ -107,7 +107,10 @@ def test_arguments(work, capsys, argv, sentence):
     ("[config]\nlanes = 3\n", "No design keeps the limits: the nearest has 4 lanes and 1 vector "
      "lane, 5 multipliers in all; at most 3 lanes are allowed."),
     ("[config]\nweight_bits = 18\nboard = 'icebreaker'\n", "Products of 18-bit weights and "),
-    ("[config]\nblock_size = 8\n", "block_size and spectrum_bits (block-circulant layers)"),
+    ("[config]\nblock_size = 12\n", "block_size must be a power of two within 4..64, not 12."),
+    ("[config]\nspectrum_bits = 1\n", "spectrum_bits must be a whole number within 2..18, not 1."),
+    ("[config]\nspectral_products = 2\n", "spectral_products must be 3 or 4, or left out, not 2."),
+    ("[config]\nguard_bits = 9\n", "guard_bits must be a whole number within 0..8, not 9."),
     ("[config]\nboard = 'arty'\n", "There is no board 'arty'; known are ulx3s-85f, icebreaker"),
     ("[formats]\n'0.zz' = '8/4'\n", "formats has the unknown tensor '0.zz'; known are x, 0.weight"),
     ("[formats]\nx = '8-4'\n", "A format is written width/frac_bits, as 16/11, not '8-4'."),

@@ -10,7 +10,6 @@ import pytest
 
 from rnnhw import calibrate, golden, reference
 from rnnhw.activation import make_table
-from rnnhw.circulant import Circulant
 from rnnhw.compiler import lower
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
@@ -364,13 +363,3 @@ def test_data_too_large_for_an_activation():
                                          "the data down, use fewer activation_bits or"):
         quantize(model, Config(weight_bits=4, activation_bits=18),
                  data(model, scale=1e9))
-
-
-def test_circulant_layers_are_said_to_be_multiplied_as_dense_ones():
-    rng = np.random.default_rng(4)
-    layer = Recurrent(cell="gru", weight_ih=rng.normal(size=(24, 5)),
-                      circulant_hh=Circulant(rng.normal(size=(3, 2, 2, 4)) / 4, 8, 8))
-    model = Model(layers=[layer])
-    assert quantize(model, Config(), data(model)).report["notes"][-1] == (
-        "Layer 0 has block-circulant matrices, weight_hh (block size 4); they are multiplied as "
-        "the dense matrices they stand for.")
