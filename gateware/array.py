@@ -60,8 +60,8 @@ class MacArray(wiring.Component):
     Members
     -------
     issue : In, valid, start and weight are used, and space where there is more than one
-    operands0, ... : In arrays of a space's components, element by element, two cycles behind
-        ``issue``
+    operands, operands1, ... : In arrays of a space's components, element by element, two cycles
+        behind ``issue``
     accumulators : Out array of signed(acc_width), the last one xi where fast and plain
 
     Reference: Winograd 1968; Pogue and Nicolici, arXiv 2311.12224.
@@ -76,7 +76,7 @@ class MacArray(wiring.Component):
         self.count = lanes + (self.fast and plain)
         super().__init__({
             "issue": In(issue),
-            **{f"operands{i}": In(signed(space.width)).array(per_cycle * space.components)
+            **{_port(i): In(signed(space.width)).array(per_cycle * space.components)
                for i, space in enumerate(spaces)},
             "accumulators": Out(signed(acc_width)).array(self.count)})
 
@@ -120,6 +120,10 @@ class MacArray(wiring.Component):
             m.d.comb += self.accumulators[lane].eq(total)
         return m
 
+    def broadcast(self, space):
+        """Components of the space of that number here."""
+        return getattr(self, _port(space))
+
     def _broadcast(self, m, space):
         """Each lane's operands, which lanes of equal terms share."""
         groups = {}
@@ -133,7 +137,7 @@ class MacArray(wiring.Component):
         for g, (key, lanes) in enumerate(groups.items()):
             for e in range(self.per_cycle):
                 name = f"operand{e}_" if len(groups) == 1 else f"operand{g}_{e}_"
-                options = [_sum(getattr(self, f"operands{i}")[e * factors.components:], terms)
+                options = [_sum(self.broadcast(i)[e * factors.components:], terms)
                            for i, (factors, terms) in enumerate(zip(self.spaces, key))]
                 operand = _chosen(m, space, options, f"{name}chosen", self.prepared)
                 for lane, copy in zip(lanes, copies(m, operand, len(lanes), name)):
@@ -154,6 +158,10 @@ class MacArray(wiring.Component):
                 options.append(_sum(columns, terms))
             found.append(_chosen(m, space, options, f"weight{lane}_{e}_", self.prepared))
         return found
+
+
+def _port(space):
+    return f"operands{space or ''}"
 
 
 def _sum(components, terms):

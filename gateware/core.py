@@ -89,8 +89,13 @@ class Core(wiring.Component):
             blocks.token_free.eq(rows.token_free), rows.start.eq(blocks.start),
             rows.first.eq(blocks.step_first), rows.last.eq(blocks.step_last),
             rows.pushing.eq(_any(part.pushing for part in drains)), blocks.popped.eq(rows.popped),
-            array.issue.eq(blocks.issue),
         ]
+        if not p.x_space:
+            m.d.comb += [source.parity.eq(blocks.issue.parity),
+                         source.index.eq(blocks.issue.index)]
+        if p.plain:
+            m.d.comb += operands.issue.eq(blocks.issue)
+        m.d.comb += array.issue.eq(blocks.issue)
         if p.plain:
             self._plain(m, p, source, operands, array, drain, blocks)
         for i, space in enumerate(spaces):
@@ -100,11 +105,10 @@ class Core(wiring.Component):
         far = 8 + 3 * p.deep
         written = delay(m, issue.copied, far - 1, "written")
         segment = delay(m, issue.segment, far - 1, "segment")
-        parity = delay(m, issue.parity, far + 1, "parity")
         if p.plain:
             m.d.comb += [
                 operands.write.eq(delay(m, written, 2, "write")),
-                operands.write_parity.eq(parity),
+                operands.write_parity.eq(delay(m, issue.parity, far + 1, "parity")),
                 operands.write_word.eq(delay(m, issue.operand, far + 1, "operand")),
             ]
         for i, space in enumerate(spaces, 1):
@@ -112,7 +116,7 @@ class Core(wiring.Component):
                 getattr(space, name).eq(delay(m, issue[f"{field}{i}"], far + 1, f"{field}{i}"))
                 for name, field in (("valid", "points"), ("point", "point"),
                                     ("segment", "pointed"))]
-            m.d.comb += space.parity.eq(parity)
+            m.d.comb += space.parity.eq(delay(m, issue.parity, far + 1, "parity"))
         ready = [written & (segment == i) if s.space == 0
                  else spaces[s.space - 1].written[p.slot(i)] for i, s in enumerate(p.segments)]
         m.d.comb += [
@@ -130,10 +134,10 @@ class Core(wiring.Component):
             m.d.comb += [
                 lane.issue.eq(issue), lane.push.eq(_any(part.push for part in drains)),
                 lane.pushed.eq(pushed), sink.elements[s].eq(lane.result),
-                self.saturated[s].eq(sticky),
             ]
             if p.plain:
                 m.d.comb += operands.elements[s].eq(lane.copy)
+            m.d.comb += self.saturated[s].eq(sticky)
             for i, space in enumerate(spaces, 1):
                 m.d.comb += space.elements[s].eq(getattr(lane, f"point{i}"))
             clipped = _any(part.clipped[s] for part in drains)
@@ -149,15 +153,13 @@ class Core(wiring.Component):
 
     def _plain(self, m, p, source, operands, array, drain, blocks):
         """Elements as operands, and their sums."""
-        if not p.x_space:
-            m.d.comb += [source.parity.eq(blocks.issue.parity),
-                         source.index.eq(blocks.issue.index)]
-            m.d.comb += [operands.x_operands[i].eq(source.operands[i])
-                         for i in range(p.per_cycle)]
-        m.d.comb += [operands.issue.eq(blocks.issue), drain.block.eq(blocks.block)]
+        m.d.comb += drain.block.eq(blocks.block)
         if p.spaces:
             m.d.comb += drain.block.valid.eq(blocks.block.valid & (blocks.block.space == 0))
-        m.d.comb += [array.operands0[i].eq(operands.operands[i]) for i in range(p.per_cycle)]
+        for i in range(p.per_cycle):
+            if not p.x_space:
+                m.d.comb += operands.x_operands[i].eq(source.operands[i])
+            m.d.comb += array.operands[i].eq(operands.operands[i])
         m.d.comb += [drain.accumulators[lane].eq(array.accumulators[lane])
                      for lane in range(p.plain_lanes)]
         if p.fast:
@@ -168,7 +170,7 @@ class Core(wiring.Component):
         m.d.comb += [space.issue.eq(blocks.issue), space.block.eq(blocks.block)]
         m.d.comb += [
             operand.eq(component) for operand, component in
-            zip(getattr(array, f"operands{index - 1 + p.plain}"), space.operands)]
+            zip(array.broadcast(index - 1 + p.plain), space.operands)]
         m.d.comb += [accumulator.eq(array.accumulators[i])
                      for i, accumulator in enumerate(space.accumulators)]
         if index == p.x_space:

@@ -128,10 +128,10 @@ class VectorLane(wiring.Component):
         clip = late("valid", 8 + 3 * d) & over
 
         if p.copies:
-            copied = late("copied", 8 + 3 * d)
+            copy, copied = late("copy", 8 + 3 * d), late("copied", 8 + 3 * d)
             for i in range(1, len(p.spaces) + 1):
                 copied |= late(f"points{i}", 8 + 3 * d)
-            self._copy(m, late("copy", 8 + 3 * d), copied, clip)
+            self._copy(m, copy, copied, clip)
         else:
             m.d.sync += self.clipped.eq(clip)
         return m

@@ -6,7 +6,7 @@ from functools import cached_property
 from math import ceil
 
 from .bins import bin_lanes
-from .cells import CELLS
+from .cells import cell_of
 from .compiler import least_lanes, lower
 from .memories import RAMS, lay_out, rams, shape
 from .program import Multipliers, latencies
@@ -36,7 +36,7 @@ class Candidate(Multipliers):
     def engine(self):
         """Constants of its spaces."""
         plain = any(block_size(q, product) is None for q in self.quantized.layers
-                    for product in CELLS[q.layer.kind].products)
+                    for product in cell_of(q).products)
         return Engine(self.slices, self.fast, self.deep, self.products,
                       len(block_sizes(self.quantized)), plain)
 
@@ -74,7 +74,7 @@ class Candidate(Multipliers):
         Either half of the core is passed once, and the other works for its longest.
         """
         far = latencies(self.fast, self.deep)
-        elements = sum(len(CELLS[q.layer.kind].ops) * ceil(q.layer.output_size / self.slices)
+        elements = sum(len(cell_of(q).ops) * ceil(q.layer.output_size / self.slices)
                        for q in self.quantized.layers)
         return far.array + far.drain + far.output + max(self.issued[1], elements)
 
@@ -128,7 +128,7 @@ def lane_counts(quantized, slices, most, products=4):
     """Lane counts at most ``most``: of each, fewer lanes would make more row blocks."""
     units = {k: len(bin_lanes(k, products)) for k in block_sizes(quantized)} or {1: slices}
     useful = max(len(p.sums) * ceil(q.layer.output_size / (k or slices)) * (units.get(k, slices))
-                 for q in quantized.layers for p in CELLS[q.layer.kind].products
+                 for q in quantized.layers for p in cell_of(q).products
                  for k in [block_size(q, p)])
     least, found, before = least_lanes(quantized, slices, products), [], None
     counts = {n for unit in units.values() for n in range(unit, min(most, useful) + 1, unit)}

@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 
 from .bins import bin_lanes
-from .cells import CELLS
+from .cells import cell_of
 from .errors import RnnhwError
 from .listing import orders
 from .placement import gaps, place
@@ -103,7 +103,7 @@ class _Lowering:
         found, base = [], [0] * len(self.space_of)
         for i, q in enumerate(self.q.layers):
             size = q.layer.output_size
-            for name in CELLS[q.layer.kind].operands:
+            for name in cell_of(q).operands:
                 for k, space in self.space_of.items():
                     key = self.q.segment_key(f"{i}.{name}", k)
                     if key not in self.q.shifts:
@@ -177,7 +177,7 @@ class _Lowering:
 
     def _layer(self, i):
         """Row blocks of layer ``i`` in order, as ``_emit`` takes them."""
-        cell, emitted = CELLS[self.q.layers[i].layer.kind], {}
+        cell, emitted = cell_of(self.q.layers[i]), {}
         return [(i, cell, product, group, units, emitted.setdefault(group, set()))
                 for product, group, units in row_blocks(self.q.layers[i], self.P, self.T,
                                                         self.products)]
@@ -212,7 +212,7 @@ class _Lowering:
         return sorted(found, key=lambda run: run[0])
 
     def _output_segment(self, i):
-        return f"{i}.{CELLS[self.q.layers[i].layer.kind].output}"
+        return f"{i}.{cell_of(self.q.layers[i]).output}"
 
     def _block(self, i, product, u0, u1):
         q = self.q.layers[i]
@@ -302,7 +302,7 @@ class _Lowering:
     def _row(self, i, op, product, group, units):
         """One vector row of ``op`` over ``units``; ``product`` given: its operand a is drained."""
         q = self.q.layers[i]
-        cell = CELLS[q.layer.kind]
+        cell = cell_of(q)
         count = ceil((units[1] - units[0]) / self.T)
         fn = op.fn if op.fn != "activation" else q.layer.activation
         relu, fn = fn == "relu", "mac" if fn in ("none", "relu") else fn
@@ -370,7 +370,7 @@ class _Lowering:
 
     def _value(self, i, name, group):
         """The value ``name`` of a layer: of the whole layer where a step reads the one before."""
-        cell = CELLS[self.q.layers[i].layer.kind]
+        cell = cell_of(self.q.layers[i])
         kept = any(f"{name}'" in (op.a, op.b, op.c) for op in cell.ops)
         first, last = (0, self.q.layers[i].layer.output_size) if kept else group
         first //= self.T
@@ -389,7 +389,7 @@ class _Lowering:
 def least_lanes(quantized, slices, products=4):
     """The fewest lanes that compute one unit, or block of units, of every product."""
     return max(len(product.sums) * (len(bin_lanes(k, products)) if k else slices)
-               for q in quantized.layers for product in CELLS[q.layer.kind].products
+               for q in quantized.layers for product in cell_of(q).products
                for k in [block_size(q, product)])
 
 

@@ -1,12 +1,12 @@
 """How a layer's rows are cut into the blocks that the array computes at a time."""
 
 from .bins import bin_lanes
-from .cells import CELLS
+from .cells import cell_of
 
 
 def block_size(layer, product):
     """Size of the circulant blocks that a product of ``layer`` multiplies, or None."""
-    return layer.block_size_ih if "x" in product.operands else layer.block_size_hh
+    return product.block_size(layer.block_size_ih, layer.block_size_hh)
 
 
 def block_sizes(quantized):
@@ -35,7 +35,7 @@ def row_blocks(layer, lanes, slices, products=4):
     take turns group of units by group of units, of the size of the largest block, or all units
     where a product sees what the cell itself makes of them.
     """
-    cell, size = CELLS[layer.kind], layer.output_size
+    cell, size = cell_of(layer), layer.layer.output_size
     steps = [capacity(layer, product, lanes, slices, products) for product in cell.products]
     whole = any("q" in product.operands for product in cell.products)
     group = size if whole else max(steps)

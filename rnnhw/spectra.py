@@ -45,7 +45,7 @@ class Spectra:
         """
         layer, k = self.q.layers[i], self.k
         size, blocks = u1 - u0, ceil((u1 - u0) / k)
-        spectrum, pre = (layer.formats[f"{product.pre}{end}"] for end in ("_spectrum", ""))
+        spectrum, pre = layer.formats[product.spectrum], layer.formats[product.pre]
         frac = layer.acc_frac if "x" in product.operands else layer.acc_frac_hh
         shift = frac - spectrum.frac_bits
         bias = np.concatenate([layer.bias[total][u0 // k:ceil(u1 / k)] for total in product.sums])
