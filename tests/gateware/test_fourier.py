@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from amaranth.back import rtlil
 from amaranth.sim import Simulator
 
 from gateware.constmul import ONE, digits, plan
@@ -57,6 +58,12 @@ def test_inverse_equals_irfft_on_a_block_each_cycle(k, width):
     unit = Inverse(k, width)
     got = outputs(unit, unit.components, unit.points, given, transform_cycles(k))
     assert (got == irfft(given)).all()
+
+
+@pytest.mark.parametrize("kind", [Forward, Inverse])
+def test_transforms_have_no_multiplier(kind):
+    text = rtlil.convert(kind(16, 11))
+    assert "cell $add" in text and "cell $mul" not in text
 
 
 @pytest.mark.parametrize("value", [*range(-70, 70), 724, 1023, -683])

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from amaranth.back import rtlil
 from amaranth.sim import Simulator
 
 from gateware.pairsums import PairSums
@@ -107,6 +108,13 @@ def test_sums_equal_numpy_whenever_they_are_read(k, products, spacing, slots, ac
     sim.add_testbench(drive)
     sim.run()
     assert len(checked) > len(seconds) // 2
+
+
+@pytest.mark.parametrize("products, spacing, count", [(4, 32, 1), (3, 32, 2), (4, 4, 4), (3, 4, 6)])
+def test_the_gateware_has_as_many_multipliers_as_stated(products, spacing, count):
+    assert pair_multipliers(16, products, spacing) == count
+    unit = PairSums(k=16, products=products, width=WIDTH, acc_width=24, slots=2, spacing=spacing)
+    assert rtlil.convert(unit).count("cell $mul") == count
 
 
 @pytest.mark.parametrize("k", [4, 8, 16, 32, 64])
