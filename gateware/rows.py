@@ -51,12 +51,20 @@ class RowSequencer(wiring.Component):
             "operand": width_for(max(0, p.operand_words - 1)),
             "copy": width_for(max(0, len(p.copies) - 1)), "parity": 1,
             "sent": 1, "y": width_for(p.y_words - 1),
-            **{key: width_for(max(r[key] for r in row_records(p)))
-               for i in range(len(p.spaces))
-               for key in (f"points{i + 1}", f"point{i + 1}", f"pointed{i + 1}")}})
+            **self._points(p)})
         super().__init__({
             "start": In(1), "first": In(1), "last": In(1), "token_free": Out(1),
             "pushing": In(1), "popped": Out(1), "issue": Out(self.issue_layout)})
+
+    @staticmethod
+    def _points(p):
+        """Further fields: whether, where and for which segment an element is a point of a space."""
+        found, records = {}, row_records(p)
+        for i in range(1, len(p.spaces) + 1):
+            found |= {f"points{i}": 1,
+                      f"point{i}": width_for(max(r[f"point{i}"] + r["count"] for r in records)),
+                      f"pointed{i}": width_for(max(r[f"pointed{i}"] for r in records))}
+        return found
 
     def elaborate(self, platform):
         m = Module()

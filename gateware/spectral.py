@@ -52,7 +52,7 @@ class SpectralSource(wiring.Component):
             slots=2 * len(segments), spacing=spacing)
         super().__init__({
             "valid": In(1), "elements": In(signed(width)).array(together),
-            "point": In(max(1, ceil_log2(blocks * self.words))),
+            "point": In(max(ceil_log2(blocks), 1) + ceil_log2(self.words)),
             "segment": In(range(len(segments))), "parity": In(1), "written": Out(len(segments)),
             "address": In(max(1, ceil_log2(self.depth))), "read_parity": In(1),
             "blocks": Out(signed(self.component)).array(per_cycle * k),
