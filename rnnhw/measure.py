@@ -22,7 +22,9 @@ def account(qmodel, config, seen, x, lengths, labels=None, random=False):
     ``tensors`` : by name ``format``, ``low`` and ``high`` (seen in float), ``total``,
         ``saturated``, ``share``, ``overshoot_lsb``, and ``flat``: whether it feeds nothing but a
         function that is constant where it saturates
-    ``shifts``, ``acc_frac`` : by operand segment, by layer
+    ``shifts``, ``acc_frac`` : by operand segment (:meth:`QuantizedModel.segment_key`), by layer
+    ``circulant`` : by matrix that is block-circulant, ``0.weight_ih``: ``block_size``, ``numbers``
+        that are stored and their ``bits``, ``dense_numbers``, what the matrix stands for
     ``sqnr_db`` : by layer, and ``output``; None where there is no difference or no signal
     ``accuracy`` : ``float``, ``fixed``, ``agreement``, ``sequences``, or None without class labels
     ``activation`` : ``kind``, ``error``, ``entries``, ``segment_bits``, ``bits``, and ``distance``:
@@ -65,6 +67,7 @@ def account(qmodel, config, seen, x, lengths, labels=None, random=False):
         "tensors": tensors,
         "shifts": dict(qmodel.shifts),
         "acc_frac": {str(i): layer.acc_frac for i, layer in enumerate(qmodel.layers)},
+        "circulant": dict(_circulant(qmodel)),
         "sqnr_db": {key: calibrate.sqnr_db(*pair) for key, pair in energies.items()},
         "accuracy": {key: n / len(x) for key, n in right.items()} | {"sequences": len(x)}
         if classes else None,
@@ -97,6 +100,18 @@ def _formats(qmodel):
         for key in "hqy":
             if f"{i}.{key}" in qmodel.operands:
                 yield f"{i}.{key}_operand", qmodel.operands[f"{i}.{key}"]
+
+
+def _circulant(qmodel):
+    """``(name, facts)`` of every block-circulant matrix."""
+    for i, q in enumerate(qmodel.layers):
+        for key, k in (("weight_ih", q.block_size_ih), ("weight_hh", q.block_size_hh)):
+            if k is not None:
+                stored = getattr(q, key)
+                dense = q.layer.weight if q.layer.kind == "linear" else getattr(q.layer, key)
+                yield f"{i}.{key}", {"block_size": k, "numbers": stored.size,
+                                     "bits": stored.size * q.formats[key].width,
+                                     "dense_numbers": dense.size}
 
 
 def _activation(table):
@@ -167,6 +182,13 @@ def report_text(report):
     shifted = [(name, f"{bits} bits") for name, bits in report["shifts"].items() if bits]
     if shifted:
         parts.append("Operands stored shifted left, so that products align:\n" + facts(shifted))
+    if report.get("circulant"):
+        rows = [(name, c["block_size"], c["numbers"], c["bits"], c["dense_numbers"])
+                for name, c in report["circulant"].items()]
+        parts.append(table(rows, ("block-circulant", "block size", "stored numbers", "bits",
+                                  "stands for")))
+        parts.append("Guard bits of their operands, part of the shift:\n" + facts(
+            [(name, f"{bits} bits") for name, bits in report["guard_bits"].items()]))
     for name, tried in report.get("tried", {}).items():
         parts.append(f"Tried for {name}, SQNR of h:\n"
                      + facts([(fmt, db(value)) for fmt, value in tried.items()]))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .circulant import Circulant, check_block_size, check_padding, padded
 from .config import Config
 from .errors import RnnhwError
 from .model import GATES, Linear, Model, Recurrent
@@ -15,17 +16,20 @@ from .presets import PRESETS, preset
 TABLES = ("model", "layers", "config", "formats")
 MODEL_KEYS = {"name": str, "last_step": bool, "seed": int, "path": str}
 LAYER_KEYS = {
-    "lstm": {"input_size": int, "hidden_size": int, "bias": int, "name": str},
-    "gru": {"input_size": int, "hidden_size": int, "reset_after": bool, "bias": int, "name": str},
-    "linear": {"input_size": int, "output_size": int, "activation": str, "bias": int, "name": str},
+    "lstm": {"input_size": int, "hidden_size": int, "bias": int, "name": str,
+             "block_size": (int, list)},
+    "gru": {"input_size": int, "hidden_size": int, "reset_after": bool, "bias": int, "name": str,
+            "block_size": (int, list)},
+    "linear": {"input_size": int, "output_size": int, "activation": str, "bias": int, "name": str,
+               "block_size": int},
 }
 CONFIG_TYPES = {"activation_error": (int, float), "activation_kind": str, "board": str,
                 "pipeline": str, "output_placement": str, "fast_inner_product": bool,
                 "deadline_us": (int, float), "clock_mhz": (int, float)}
 HARDWARE = ("lanes", "vector_lanes", "max_multipliers", "fast_inner_product", "pipeline",
-            "output_placement", "deadline_us", "clock_mhz", "board")
+            "output_placement", "deadline_us", "clock_mhz", "spectral_products", "board")
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", dict: "a table",
-          (int, float): "a number"}
+          (int, float): "a number", (int, list): "a number or a pair [input, recurrent]"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,8 +117,34 @@ def _weights(rng, shape, size):
     return rng.uniform(-bound, bound, shape)
 
 
-def _layer(index, table, inputs, rng):
-    """Layer ``index`` of ``table`` with random weights; ``inputs`` is the layer before's size."""
+def _matrix(rng, key, shape, size, k, where):
+    """``{key: weight}`` of a dense matrix (gates, rows, columns), or of a block-circulant one.
+
+    The numbers of both are drawn alike, so that a row of either has as large a sum.
+    """
+    gates, rows, columns = shape
+    if k is None:
+        return {key: _weights(rng, (gates * rows, columns), size)}
+    check_padding(rows, columns, k, f"{key} of {where}")
+    blocks = _weights(rng, (gates, padded(rows, k) // k, padded(columns, k) // k, k), size)
+    return {key.replace("weight", "circulant"): Circulant(blocks, rows, columns)}
+
+
+def _block_sizes(value, where):
+    """Sizes of input and recurrent blocks, None where 0 (dense), of a number or a pair."""
+    pair = value if isinstance(value, list) else [value, value]
+    if len(pair) != 2:
+        raise RnnhwError(f"block_size of {where} must be a number or a pair [input, recurrent], "
+                         f"not {value!r}.")
+    return [None if k == 0 and not isinstance(k, bool)
+            else check_block_size(k, f"block_size of {where}, where not 0 (dense),") for k in pair]
+
+
+def _layer(index, table, inputs, rng, block_size):
+    """Layer ``index`` of ``table`` with random weights; ``inputs`` is the layer before's size.
+
+    ``block_size`` is that of a recurrent layer without one of its own, 0 for dense.
+    """
     where = f"layer {index} of [[layers]]"
     if not isinstance(table, dict):
         raise RnnhwError(f"{where} must be a table, not {table!r}.")
@@ -138,17 +168,21 @@ def _layer(index, table, inputs, rng):
                          f"not {bias}.")
     name = table.get("name", "")
     if kind == "linear":
-        return Linear(weight=_weights(rng, (n, m), m), bias=_weights(rng, n, m) if bias else None,
+        k, _ = _block_sizes(table.get("block_size", 0), where)
+        return Linear(**_matrix(rng, "weight", (1, n, m), m, k, where),
+                      bias=_weights(rng, n, m) if bias else None,
                       activation=table.get("activation", "none"), name=name)
-    rows = len(GATES[kind]) * n
-    return Recurrent(cell=kind, weight_ih=_weights(rng, (rows, m), n),
-                     weight_hh=_weights(rng, (rows, n), n),
+    ih, hh = _block_sizes(table.get("block_size", block_size), where)
+    gates = len(GATES[kind])
+    rows = gates * n
+    return Recurrent(cell=kind, **_matrix(rng, "weight_ih", (gates, n, m), n, ih, where),
+                     **_matrix(rng, "weight_hh", (gates, n, n), n, hh, where),
                      bias_ih=_weights(rng, rows, n) if bias else None,
                      bias_hh=_weights(rng, rows, n) if bias == 2 else None,
                      reset_after=table.get("reset_after", True), name=name)
 
 
-def _model(tables, where, trust):
+def _model(tables, where, trust, block_size):
     """The model that ``tables`` describe, and whether its weights were drawn."""
     model, layers = tables.get("model", {}), tables.get("layers", [])
     if "path" in model:
@@ -169,7 +203,7 @@ def _model(tables, where, trust):
     rng = np.random.default_rng(seed)
     built, inputs = [], None
     for index, table in enumerate(layers):
-        built.append(_layer(index, table, inputs, rng))
+        built.append(_layer(index, table, inputs, rng, block_size or 0))
         inputs = built[-1].output_size
     return Model(layers=tuple(built), last_step=model.get("last_step", False),
                  name=model.get("name", Path(where).stem)), True
@@ -182,8 +216,9 @@ def make_config(tables):
 
 def from_tables(tables, where, trust=False):
     """Project of a CONFIG's tables; ``where`` names it in errors."""
-    model, drawn = _model(tables, where, trust)
-    return Project(where, model, make_config(tables), random_weights=drawn)
+    config = make_config(tables)
+    model, drawn = _model(tables, where, trust, config.block_size)
+    return Project(where, model, config, random_weights=drawn)
 
 
 def _path_or_preset(text):

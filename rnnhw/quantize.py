@@ -24,7 +24,8 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
     Scales are powers of two per tensor. Operands cover what calibration shows; weights take the
     fraction bits of least squared error; the range of ``c`` is chosen by the SQNR of h in the
     integer model itself. The accumulator of a layer has ``acc_frac = weight + operand + shift``
-    fraction bits for every operand. See docs/numerics.md.
+    fraction bits for every operand. Block-circulant matrices are quantised as spectra, straight
+    from float, at a scale that covers them. See docs/numerics.md.
 
     Parameters
     ----------
@@ -39,7 +40,8 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
     Raises
     ------
     RnnhwError
-        If the data do not fit the model, are empty or not finite; if a format the user fixed is of
+        If the data do not fit the model, are empty or not finite; if the config asks for blocks
+        that the model does not have; if a format the user fixed is of
         an unknown tensor, over 18 bits, cannot hold its data or would need a negative shift.
     """
     check_names(model, config.formats)
@@ -69,8 +71,8 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
     result = assignment.result()
     say("Comparing the integer model with the float model")
     report = account(result, config, assignment.seen, x, lengths, labels, random)
-    notes = {"tried": tried, "notes": assignment.notes}
-    return replace(result, report=report | notes)
+    report |= {"guard_bits": assignment.integers.guards, "tried": tried, "notes": assignment.notes}
+    return replace(result, report=report)
 
 
 def _check_blocks(model, config):
