@@ -4,8 +4,9 @@ from fractions import Fraction
 from numbers import Integral
 
 from .errors import RnnhwError
-from .losses import bounds, losses
+from .losses import bounds, losses, products
 from .memories import lay_out
+from .model import matrices
 from .report import facts, page
 
 STEPS = (1, 10, 100)       # lengths whose cycles a report lists
@@ -32,6 +33,9 @@ class Estimate:
         self.program = design.program
         self.schedule = Schedule(self.program)
         self.cost = cost(model)
+        self.plain_macs = sum(
+            weight.size for layer, last in zip(model.layers, model.on_last) if not last
+            for _, weight, circulant, _ in matrices(layer) if circulant is None)
         self.step_cost = sum((cost(layer) for layer, last in zip(model.layers, model.on_last)
                               if not last), Cost())
         self.built = clock_mhz is not None
@@ -95,8 +99,16 @@ class Estimate:
         return self.step_cost.macs
 
     @property
+    def products_per_step(self):
+        """Real products that the array makes for them: fewer where matrices are block-circulant."""
+        return products(self.program, self.plain_macs)
+
+    @property
     def effective_macs_per_multiplier_cycle(self):
-        """``macs_per_step / (array_multipliers * cycles_per_step)``; 1 is an array never idle."""
+        """``macs_per_step / (array_multipliers * cycles_per_step)``.
+
+        1 is a plain array that is never idle, 2 a fast one; spectra multiply it further.
+        """
         return float(self.macs_per_step / (self.array_multipliers * self.cycles_per_step))
 
     @property
@@ -112,7 +124,7 @@ class Estimate:
     @property
     def losses(self):
         """Share of the array's products lost to each cause (see :mod:`rnnhw.losses`)."""
-        return losses(self.program, self.cycles_per_step, self.macs_per_step)
+        return losses(self.program, self.cycles_per_step, self.products_per_step)
 
     @property
     def operations(self):
@@ -137,7 +149,10 @@ class Estimate:
                  "array_multipliers": self.array_multipliers,
                  "total_multipliers": self.total_multipliers, "memory_bits": self.memory_bits,
                  "block_rams": self.block_rams, "block_ram_family": self.family,
+                 "block_sizes": [space.k for space in self.program.spaces],
+                 "products_per_bin": self.program.products if self.program.spaces else None,
                  "macs_per_step": self.macs_per_step,
+                 "products_per_step": self.products_per_step,
                  "effective_macs_per_multiplier_cycle": self.effective_macs_per_multiplier_cycle,
                  "effective_macs_over_all": self.effective_macs_over_all,
                  "bound_cycles": self.bound_cycles, "losses": self.losses,
@@ -178,6 +193,16 @@ class Estimate:
         return {"at_most_available": {name: (most[name], there[name]) for name in most},
                 "fits": fits}
 
+    def _spectral_facts(self):
+        """What the engine has for block-circulant matrices."""
+        p = self.program
+        for i, space in enumerate(p.spaces):
+            yield (f"blocks of {space.k}",
+                   f"{p.block_rows(i + 1)} block rows of {p.engine.lanes(space.k)} lanes, "
+                   f"{p.products} products a complex bin")
+        if p.pair_multipliers:
+            yield "multipliers for the xi of spectra", p.pair_multipliers
+
     def text(self):
         """The figures as a page."""
         times = []
@@ -207,7 +232,8 @@ class Estimate:
                               *((f"a sequence of {n} step{'s' * (n > 1)}", self.cycles(n))
                                 for n in STEPS)])),
             ("Engine", facts([("array lanes", f"{self.program.lanes} ({kind})"),
-                              ("xi lane", self.program.fast),
+                              *self._spectral_facts(),
+                              ("xi lane", bool(self.program.fast and self.program.plain)),
                               ("vector lanes", self.program.slices),
                               ("pipelines", "deep" if self.program.deep else "short"),
                               *([("outputs", "with the next step, or behind the last")] * late),
@@ -219,7 +245,8 @@ class Estimate:
                                f"{self.effective_macs_over_all:.4f}"),
                               ("memory bits", self.memory_bits),
                               (f"block RAMs at most ({self.family})", self.block_rams)])),
-            ("Network", facts([("multiply-accumulates a step", self.macs_per_step),
+            ("Network", facts([("multiply-accumulates a step, dense", self.macs_per_step),
+                               ("real products made for them", self.products_per_step),
                                ("operations of a step of every layer", self.operations),
                                ("parameters", self.parameters)])),
             ("Products of the array that are not made, by cause",

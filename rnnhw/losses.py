@@ -5,8 +5,26 @@ CAUSES = ("xi lane", "padding of rows", "padding of pairs", *BOUNDS[1:], "waitin
 
 
 def _length(program, row):
-    """Elements of a run of operands, padding left out."""
-    return program.input_size if row.segment < 0 else program.segments[row.segment].length
+    """Elements, or blocks, of a run of operands, padding left out."""
+    if row.segment >= 0:
+        segment = program.segments[row.segment]
+        return segment.words if row.space else segment.length
+    return program.spaces[row.space - 1].x_blocks if row.space else program.input_size
+
+
+def products(program, plain_macs):
+    """Products of a step that is not a sequence's last: dense ones, and those of spectral bins."""
+    found, block = plain_macs, []
+    for row in program.ranges:
+        block.append(row)
+        if row.end_block:
+            if row.space and not row.on_last:
+                k = program.spaces[row.space - 1].k
+                rows = row.gates * row.hold // program.engine.words(k)
+                found += (rows * program.engine.lanes(k)
+                          * sum(_length(program, run) for run in block))
+            block = []
+    return found
 
 
 def bounds(program):
@@ -21,10 +39,10 @@ def bounds(program):
         program.input_size, 0 if program.last_step else program.output_size), strict=True))
 
 
-def losses(program, cycles, macs):
+def losses(program, cycles, made):
     """Shares of ``array_multipliers * per_cycle * cycles`` products that are not made, by cause.
 
-    With the share of the ``macs`` that are, they add up to one. Where another part is busy for
+    With the share of those ``made``, they add up to one. Where another part is busy for
     longer than the operands, what lies between the two is lost to that part; all above the larger
     is waiting, for a state or for room.
 
@@ -32,7 +50,7 @@ def losses(program, cycles, macs):
     ----------
     program : Program
     cycles : int or Fraction, of a step
-    macs : int, dense multiply-accumulates of a step
+    made : int, :func:`products` of a step
     """
     busy = bounds(program)
     bound = max(busy, key=busy.get)
@@ -40,8 +58,8 @@ def losses(program, cycles, macs):
     lengths = sum(_length(program, row) for row in program.ranges if not row.on_last)
     cycle = program.lanes * program.per_cycle
     lost = dict.fromkeys(CAUSES, 0)
-    lost["xi lane"] = program.fast * program.per_cycle * cycles
-    lost["padding of rows"] = program.lanes * lengths - macs
+    lost["xi lane"] = (program.array_multipliers - program.lanes) * program.per_cycle * cycles
+    lost["padding of rows"] = program.lanes * lengths - made
     lost["padding of pairs"] = cycle * issued - program.lanes * lengths
     lost["waiting"] = cycle * (cycles - busy[bound])
     if bound != "operands":
