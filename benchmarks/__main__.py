@@ -20,6 +20,7 @@ PARTS = {"efficiency": "Cycles and multipliers, simulated",
          "equality": "Gateware against integer model and estimate",
          "activation_tables": "Errors of tanh and sigmoid",
          "quantization": "Integers against float",
+         "spectra": "Spectral products against float ones",
          "circulant_accuracy": "Block-circulant layers, trained, against dense ones"}
 LONG = ("circulant_accuracy",)  # trains for most of an hour: only where it is named
 

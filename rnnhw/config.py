@@ -70,8 +70,8 @@ class Config:
     spectrum_bits : int, 2..18, or None for 12
         Width of block-circulant weights, as spectra.
     guard_bits : int, 0..8, or None
-        Bits below the operands of a transform; None: 3, for k = 4, whose transform is exact, 0.
-        Fewer where words would pass 17 bits.
+        Bits below the operands of a transform; None: 3. Fewer where words would pass 17 bits, none
+        for k = 4, whose transform is exact.
     spectral_products : 3, 4 or None
         Real products of a complex one; None lets the compiler choose.
     board : str or None

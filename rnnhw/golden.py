@@ -181,7 +181,7 @@ class Layer:
             return sums.reshape(len(codes), len(gates), -1, k)
         return product
 
-    def _sums(self, tensor, names, gates, x=None, h=None):
+    def sums(self, tensor, names, gates, x=None, h=None):
         """Drained sums over operands ``x`` and ``h``, in the format of ``tensor``.
 
         Where the two have different bases each is narrowed for itself, the bias with that of h.
@@ -268,7 +268,7 @@ class Layer:
         """i f o = s(a), g = tanh(a);  c = c*f + g*i;  h = tanh(c)*o."""
         n = self.q.layer.hidden_size
         gate, c_frac, h_frac = self._frac("gate", "c", "h")
-        pre = self._sums("pre", "ifgo", range(4), x, h_op)
+        pre = self.sums("pre", "ifgo", range(4), x, h_op)
         i, f, o = (self._table(pre[:, k * n:(k + 1) * n], "pre", sigmoid=True) for k in (0, 1, 3))
         g = self._table(pre[:, 2 * n:3 * n], "pre")
         # p and tanh(c) are gate values
@@ -280,9 +280,9 @@ class Layer:
     def _gru(self, x, h_op, h):
         """r z = s(a);  n = tanh(nh*r + nx);  h = (h - n)*z + n."""
         gate, s_frac, nx_frac, nh_frac = self._frac("gate", "s", "pre_nx", "pre_nh")
-        nx = self._sums("pre_nx", ["nx"], NEW, x=x)
+        nx = self.sums("pre_nx", ["nx"], NEW, x=x)
         r, z = self._reset_update(x, h_op)
-        nh = self._sums("pre_nh", ["nh"], NEW, h=h_op)
+        nh = self.sums("pre_nh", ["nh"], NEW, h=h_op)
         s = self._narrow(nh * r + (nx << (nh_frac + gate - nx_frac)), nh_frac + gate - s_frac, "s")
         return (self._blend(h, self._table(s, "s"), z),)
 
@@ -291,12 +291,12 @@ class Layer:
         gate, h_frac, q_frac = self._frac("gate", "h", "q")
         r, z = self._reset_update(x, h_op)
         q = self._narrow(h * r, h_frac + gate - q_frac, "q")
-        n = self._table(self._sums("pre_n", "n", NEW, x, self._operand(q, "q")), "pre_n")
+        n = self._table(self.sums("pre_n", "n", NEW, x, self._operand(q, "q")), "pre_n")
         return (self._blend(h, n, z),)
 
     def _reset_update(self, x, h_op):
         """r z = s(a)."""
-        pre = self._sums("pre", "rz", range(2), x, h_op)
+        pre = self.sums("pre", "rz", range(2), x, h_op)
         return np.split(self._table(pre, "pre", sigmoid=True), 2, axis=1)
 
     def _blend(self, h, n, z):
@@ -310,7 +310,7 @@ class Layer:
         """Outputs y and their operand copies (batch, seq_len, units)."""
         valid = np.arange(len(x))[:, None] < running
         pre_frac, y_frac = self._frac("pre", "y")
-        pre = self._sums("pre", "y", range(1), x=x[valid])
+        pre = self.sums("pre", "y", range(1), x=x[valid])
         kind = self.q.layer.activation
         if kind in ("sigmoid", "tanh"):
             y = self._table(pre, "pre", "y", kind == "sigmoid")
