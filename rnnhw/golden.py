@@ -189,17 +189,17 @@ class Layer:
         bias = [self.q.bias[name] for name in names]
         bias = np.stack(bias) if bias[0].ndim == 2 else np.concatenate(bias)
         if h is None:
-            return self._drain(self.ih(x, gates) + bias, self.q.acc_frac, tensor)
+            return self.drain(self.ih(x, gates) + bias, self.q.acc_frac, tensor)
         if x is None:
-            return self._drain(self.hh(h, gates) + bias, self.q.acc_frac_hh, tensor)
+            return self.drain(self.hh(h, gates) + bias, self.q.acc_frac_hh, tensor)
         ih, hh = self.ih(x, gates), self.hh(h, gates) + bias
         if not self.split:
-            return self._drain(ih + hh, self.q.acc_frac, tensor)
-        pre = (self._drain(ih, self.q.acc_frac, tensor, f"{tensor}_x_spectrum")
-               + self._drain(hh, self.q.acc_frac_hh, tensor))
+            return self.drain(ih + hh, self.q.acc_frac, tensor)
+        pre = (self.drain(ih, self.q.acc_frac, tensor, f"{tensor}_x_spectrum")
+               + self.drain(hh, self.q.acc_frac_hh, tensor))
         return self._saturate(f"{self.index}.{tensor}", pre, self.formats[tensor])
 
-    def _drain(self, acc, frac, tensor, spectrum=None):
+    def drain(self, acc, frac, tensor, spectrum=None):
         """Accumulators narrowed to the format of ``tensor``; spectra are first transformed back.
 
         The transform gives ``k`` times its points, so they have ``log2 k`` fraction bits more.
