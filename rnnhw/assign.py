@@ -130,7 +130,7 @@ class Assignment:
                 bits = self.config.weight_bits
                 self.pick(name, bits, weight_frac(name, values, bits), dense=True)
             else:
-                # a component that saturates is worse than coarser ones
+                # no component saturates, as in training
                 bits = self.config.spectrum_bits or SPECTRUM_BITS
                 self.pick(name, bits, self.cover(name, bits))
 
