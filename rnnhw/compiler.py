@@ -219,7 +219,7 @@ class _Lowering:
         size = q.layer.output_size
         words = ceil((u1 - u0) / self.T)
         pre = q.formats[product.pre]
-        shift = q.acc_frac - pre.frac_bits
+        shift = _acc_frac(q, product) - pre.frac_bits
         half = (1 << shift) >> 1
         lane, row, bias, name = [], [], [], []
         for k, (total, gate) in enumerate(zip(product.sums, product.gates)):
@@ -227,7 +227,7 @@ class _Lowering:
                 position, s = k * words + (u - u0) // self.T, (u - u0) % self.T
                 lane.append(position * self.T + s)
                 row.append(gate * size + u)
-                bias.append(int(q.bias[total][u]) + half)
+                bias.append((int(q.bias[total][u]) if total in q.bias else 0) + half)
                 name.append(total)
         lane, row, bias = np.array(lane), np.array(row), np.array(bias, np.int64)
         bound = np.abs(bias)
@@ -391,6 +391,11 @@ def least_lanes(quantized, slices, products=4):
     return max(len(product.sums) * (len(bin_lanes(k, products)) if k else slices)
                for q in quantized.layers for product in cell_of(q).products
                for k in [block_size(q, product)])
+
+
+def _acc_frac(layer, product):
+    """Fraction bits of a product's accumulator."""
+    return layer.acc_frac if product.weight == "weight_ih" else layer.acc_frac_hh
 
 
 def _weight_bits(quantized):

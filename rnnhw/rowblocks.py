@@ -38,7 +38,9 @@ def row_blocks(layer, lanes, slices, products=4):
     cell, size = cell_of(layer), layer.layer.output_size
     steps = [capacity(layer, product, lanes, slices, products) for product in cell.products]
     whole = any("q" in product.operands for product in cell.products)
-    group = size if whole else max(steps)
+    # no circulant block lies in two groups
+    align = max(block_size(layer, product) or 1 for product in cell.products)
+    group = size if whole else -(-max(steps) // align) * align
     for first in range(0, size, group):
         end = min(size, first + group)
         for product, step in zip(cell.products, steps):

@@ -46,9 +46,11 @@ class Spectra:
         layer, k = self.q.layers[i], self.k
         size, blocks = u1 - u0, ceil((u1 - u0) / k)
         spectrum, pre = layer.formats[product.spectrum], layer.formats[product.pre]
-        frac = layer.acc_frac if "x" in product.operands else layer.acc_frac_hh
+        frac = layer.acc_frac if product.weight == "weight_ih" else layer.acc_frac_hh
         shift = frac - spectrum.frac_bits
-        bias = np.concatenate([layer.bias[total][u0 // k:ceil(u1 / k)] for total in product.sums])
+        bias = np.concatenate([
+            layer.bias[total][u0 // k:ceil(u1 / k)] if total in layer.bias
+            else np.zeros((blocks, k), np.int64) for total in product.sums])
         bias = bias + ((1 << shift) >> 1)
         bound = np.abs(bias).max(axis=1)
         for name, key in runs:
