@@ -58,12 +58,13 @@ class SpectralSpace(wiring.Component):
     def _source(self, x):
         p, space = self.p, self.space
         segments = [(0, p.input_size)] if x else [(s.base, s.length) for s in self.segments]
+        lengths = space.x_lengths if x else space.lengths
         return SpectralSource(
             k=space.k, width=space.x_width if x else space.width,
             together=1 if x else p.slices, per_cycle=p.per_cycle, segments=segments,
             blocks=space.x_blocks if x else space.blocks, products=p.products,
-            acc_width=p.acc_width, spacing=p.engine.spacing(space.k, x),
-            operand_cycles=p.engine.operand_cycles(space.k, x), deep=p.deep,
+            acc_width=p.acc_width, spacing=p.engine.spacing(space.k, lengths, x),
+            operand_cycles=p.engine.operand_cycles(space.k, lengths, x), deep=p.deep,
             style=self.styles.get("spectrax" if x else "spectra"))
 
     def elaborate(self, platform):

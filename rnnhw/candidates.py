@@ -43,9 +43,15 @@ class Candidate(Multipliers):
     @cached_property
     def pair_multipliers(self):
         """Multipliers that sum the xi of spectra."""
-        sources = {(int(k), name == "x") for name, _, k in
-                   (key.partition("/") for key in self.quantized.shifts) if k}
-        return sum(self.engine.pair_multipliers(k, x) for k, x in sources)
+        found, layers = {}, self.quantized.layers
+        for key in self.quantized.shifts:
+            name, _, k = key.partition("/")
+            if k:
+                size = (self.quantized.model.input_size if name == "x"
+                        else layers[int(name.split(".")[0])].layer.output_size)
+                found.setdefault((int(k), name == "x"), []).append(size)
+        return sum(self.engine.pair_multipliers(k, lengths, x)
+                   for (k, x), lengths in found.items())
 
     @cached_property
     def issued(self):

@@ -307,13 +307,14 @@ class Program(Multipliers):
         """Cycles that a whole step of input waits for its last transform."""
         if not self.x_space:
             return 0
-        return max(0, self.engine.operand_cycles(self.spaces[self.x_space - 1].k, True) - 3)
+        space = self.spaces[self.x_space - 1]
+        return max(0, self.engine.operand_cycles(space.k, space.x_lengths, True) - 3)
 
     @property
     def pair_multipliers(self):
         """Multipliers that sum the xi of spectra."""
-        return sum(self.engine.pair_multipliers(space.k, x) for space in self.spaces
-                   for x, used in ((False, space.blocks), (True, space.x_blocks)) if used)
+        return sum(self.engine.pair_multipliers(space.k, lengths, x) for space in self.spaces
+                   for x, lengths in ((False, space.lengths), (True, space.x_lengths)))
 
     @property
     def plain_lanes(self):

@@ -201,9 +201,9 @@ class Timeline:
     def _transform(self, target, times, step):
         """Note when the blocks are readable that a row's elements, taken at ``times``, complete."""
         p, segment = self.p, self.p.segments[target.segment]
-        k = p.spaces[target.space - 1].k
-        words, last = p.engine.words(k), -(-segment.length // p.slices) - 1
-        far = self.far.operand + p.engine.operand_cycles(k)
+        space = p.spaces[target.space - 1]
+        words, last = p.engine.words(space.k), -(-segment.length // p.slices) - 1
+        far = self.far.operand + p.engine.operand_cycles(space.k, space.lengths)
         self.written[target.segment, step] += [
             int(time) + far for word, time in enumerate(times, target.word)
             if word % words == words - 1 or word == last]

@@ -5,6 +5,7 @@ k elements, which lanes multiply bin by bin (see :mod:`rnnhw.bins`).
 """
 
 from dataclasses import dataclass
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ class Space:
     x_width : the same of an input element; 0 where the input is in another space
     weight_bits : bits of a component of the weights
     blocks, x_blocks : blocks of a step in operand memory, and of the input
+    lengths, x_lengths : elements of each segment, and of the input where it is in this space
     drains : tuple of SpectralDrain
     biases : int64 (block rows, k), half an LSB of rounding added, less eta where lanes are fast
     pushed : words per slice that each of these block rows drains
@@ -56,6 +58,8 @@ class Space:
     weight_bits: int
     blocks: int
     x_blocks: int
+    lengths: tuple
+    x_lengths: tuple
     drains: tuple
     biases: np.ndarray
     pushed: tuple
@@ -103,22 +107,29 @@ class Engine:
         """Words per slice of a block."""
         return k // self.slices
 
-    def spacing(self, k, x=False):
-        """Least cycles between two pairs of blocks of one source."""
-        return 2 * (k if x else self.words(k))
+    def spacing(self, k, lengths, x=False):
+        """Least cycles between second blocks of two pairs of one source, of segments of
+        ``lengths``: those of two blocks, of which a segment's last may be cut short."""
+        together = 1 if x else self.slices
+        words = k // together
+        short = [ceil(length % k / together) for length in lengths
+                 if length % k and ceil(length / k) % 2 == 0]
+        return words + min([words, *short])
 
-    def pair_multipliers(self, k, x=False):
+    def pair_multipliers(self, k, lengths, x=False):
         """Multipliers for the xi of a source of spectra."""
-        return pair_multipliers(k, self.products, self.spacing(k, x)) if self.fast else 0
+        if not (self.fast and lengths):
+            return 0
+        return pair_multipliers(k, self.products, self.spacing(k, lengths, x))
 
-    def operand_cycles(self, k, x=False):
+    def operand_cycles(self, k, lengths, x=False):
         """Cycles from a block's last element to the decision that may read its spectrum.
 
         A fast lane's xi must be complete when the first block that it belongs to is drained.
         """
         cycles = 1 + transform_cycles(k)
         if self.fast:
-            late = pair_cycles(k, self.products, self.spacing(k, x)) - self.array + 2
+            late = pair_cycles(k, self.products, self.spacing(k, lengths, x)) - self.array + 2
             cycles += max(0, late)
         return cycles
 

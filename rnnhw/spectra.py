@@ -90,6 +90,8 @@ class Spectra:
                                             ("weight_hh", layer.block_size_hh)) if k == self.k),
             blocks=max((s.base + s.words for s in own), default=0),
             x_blocks=ceil(q.model.input_size / self.k) if from_x else 0,
+            lengths=tuple(s.length for s in own),
+            x_lengths=(q.model.input_size,) if from_x else (),
             drains=tuple(self.drains), biases=np.concatenate(self.biases),
             pushed=tuple(self.pushed))
 
