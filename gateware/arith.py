@@ -113,13 +113,13 @@ def wide_rom(m, name, words, width, address, shapes=(), styles=NO_STYLES):
     return word
 
 
-def ram(m, name, shape, depth, style=None):
+def ram(m, name, shape, depth, style=None, initial=()):
     """A memory of one write and one synchronous read port, ``(write, read)``.
 
     No user reads a word in the cycle that writes it. ``style`` is "distributed" for lookup tables,
     whose words come sooner than a block RAM's, or "logic", or None where synthesis decides.
     """
-    memory = Memory(shape=shape, depth=max(2, depth), init=[],
+    memory = Memory(shape=shape, depth=max(2, depth), init=initial,
                     attrs={"ram_style": style} if style else {})
     m.submodules[name] = memory
     return memory.write_port(), memory.read_port()

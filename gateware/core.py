@@ -125,7 +125,7 @@ class Core(wiring.Component):
             sink.word.eq(delay(m, issue.y, far, "y_word")),
         ]
         for s in range(p.slices):
-            lane = VectorLane(p, rows.issue_layout, styles)
+            lane = VectorLane(p, rows.issue_layout, styles, s)
             m.submodules[f"vector{s}"] = lane
             sticky = Signal(name=f"saturated{s}")
             pushed = drains[-1].words[s]

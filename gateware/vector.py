@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rnnhw.activation import INTERCEPT_FRAC
-from rnnhw.program import ONE_FRAC
+from rnnhw.records import ONE_FRAC
 from rnnhw.tables import FUNCTIONS
 
 from .arith import NO_STYLES, choose, delay, ram, saturate
@@ -26,6 +26,7 @@ class VectorLane(wiring.Component):
         Of which constants, table and sizes are used.
     issue : layout of the issue record
     styles : dict, where memories are kept, as :class:`rnnhw.memories.Layout` says
+    number : of the slice, whose constants state memory holds at first
 
     Members
     -------
@@ -37,8 +38,11 @@ class VectorLane(wiring.Component):
     clipped : Out(1), a number was saturated
     """
 
-    def __init__(self, program, issue, styles=NO_STYLES):
+    def __init__(self, program, issue, styles=NO_STYLES, number=0):
         self.p, self.styles = program, styles
+        self.initial = [0] * program.state_words if program.constants else []
+        for first, words in program.constants:
+            self.initial[first:first + len(words)] = words[:, number].tolist()
         super().__init__({
             "issue": In(issue), "push": In(1), "pushed": In(signed(program.word_bits)),
             "result": Out(signed(program.word_bits)),
@@ -69,7 +73,7 @@ class VectorLane(wiring.Component):
                                        ("c", 2 + d, 3 + 2 * d)):
             if any(getattr(row, letter) >= 0 for row in p.rows):
                 write, read = ram(m, f"state_{letter}", word, p.state_words,
-                                  self.styles.get(f"state{letter}"))
+                                  self.styles.get(f"state{letter}"), self.initial)
                 m.d.comb += [read.addr.eq(late(letter, cycles)),
                              write.en.eq(late("store", 8 + 3 * d)),
                              write.addr.eq(late("dst", 8 + 3 * d)), write.data.eq(self.result)]

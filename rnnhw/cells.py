@@ -23,6 +23,13 @@ class Product:
     operands: tuple
     pre: str
 
+    size = "output_size"
+
+    @property
+    def weights(self):
+        """Names of its matrices, of one for each operand."""
+        return tuple("weight_ih" if name == "x" else "weight_hh" for name in self.operands)
+
     @property
     def apart(self):
         """Whether it is the x part of sums whose operands are multiplied apart."""
@@ -72,6 +79,11 @@ class Cell:
     ops: tuple
     output: str
     operands: tuple
+    constants = ()
+
+    def size(self, name):
+        """Name of the layer's attribute that says how many units a value has."""
+        return "output_size"
 
 
 CELLS = {

@@ -84,7 +84,7 @@ def _sources(rows, reads, writes):
     for k, row in enumerate(rows):
         found.append([])
         for letter, (value, word, old) in reads[k].items():
-            for other, first, count in producers[value]:
+            for other, first, count in producers.get(value, ()):
                 low, high = max(word, first), min(word + row.count, first + count)
                 if low < high:
                     found[k].append((letter, other, word, first, low, high, bool(old)))
@@ -121,7 +121,7 @@ def _depths(rows, reads, writes):
         depth[k] += rows[k].count + 9
         for value, _, old in reads[k].values():
             if not old:
-                for other, _, _ in producers[value]:
+                for other, _, _ in producers.get(value, ()):
                     depth[other] = max(depth[other], depth[k])
     return depth
 

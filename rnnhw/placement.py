@@ -1,13 +1,13 @@
 """Where vector values live in a slice's state memory, and how long a row must wait for another."""
 
 
-def place(reads, writes):
+def place(reads, writes, constants=()):
     """Addresses of all values: ``(words, {value: address})``, first fit over their lifetimes.
 
     A value lives from the first row that writes it to the last that reads it; one that the next
-    step reads (its name ends in a prime) keeps its words for good.
+    step reads (its name ends in a prime) keeps its words for good, as ``constants`` do.
     """
-    born, dies = {}, {}
+    born, dies = dict.fromkeys(constants, -1), {}
     for k, write in enumerate(writes):
         if write:
             born.setdefault(write[0], k)
@@ -57,7 +57,7 @@ def gaps(rows, reads, writes, far):
                 if old and period is None:
                     continue
                 latency = far.vector_a if letter == "a" else far.vector_bc
-                for k, first, count in producers[value]:
+                for k, first, count in producers.get(value, ()):
                     if max(word, first) < min(word + row.count, first + count):
                         ready = starts[k] - first + latency - (period if old else 0)
                         late = max(late, ready - (now - word))

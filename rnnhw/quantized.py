@@ -50,6 +50,27 @@ class QuantizedLayer:
             object.__setattr__(self, "acc_frac_hh", self.acc_frac)
 
     @property
+    def weights(self):
+        """Matrices by name."""
+        return {name: matrix for name, matrix in (("weight_ih", self.weight_ih),
+                                                  ("weight_hh", self.weight_hh))
+                if matrix is not None}
+
+    @property
+    def block_sizes(self):
+        """k of each matrix by name, None where dense."""
+        return {name: matrix.shape[3] if matrix.ndim == 4 else None
+                for name, matrix in self.weights.items()}
+
+    def block_size(self, product):
+        """k of a product's matrices, None where dense."""
+        return self.block_sizes[product.weights[0]]
+
+    def acc_frac_of(self, product):
+        """Fraction bits of a product's accumulator."""
+        return self.acc_frac if product.weight == "weight_ih" else self.acc_frac_hh
+
+    @property
     def block_size_ih(self):
         """k of ``weight_ih``, None where it is dense."""
         return self.weight_ih.shape[3] if self.weight_ih.ndim == 4 else None

@@ -6,13 +6,22 @@ from .cells import cell_of
 
 def block_size(layer, product):
     """Size of the circulant blocks that a product of ``layer`` multiplies, or None."""
-    return product.block_size(layer.block_size_ih, layer.block_size_hh)
+    return layer.block_size(product)
+
+
+def units(layer, product):
+    """Units of each sum of a product."""
+    return getattr(layer.layer, product.size)
+
+
+def fresh(name):
+    """Whether an operand is made by the cell itself in the same step."""
+    return name not in ("x", "h") and not name.endswith("'")
 
 
 def block_sizes(quantized):
     """Sizes of the circulant blocks in any layer, ascending."""
-    return sorted({k for layer in quantized.layers
-                   for k in (layer.block_size_ih, layer.block_size_hh) if k is not None})
+    return sorted({k for layer in quantized.layers for k in layer.block_sizes.values() if k})
 
 
 def capacity(layer, product, lanes, slices, products=4):
@@ -32,15 +41,21 @@ def row_blocks(layer, lanes, slices, products=4):
 
     Each sum of a product takes as many of the ``lanes`` as the others; unit ``u`` belongs to slice
     ``u mod slices``. ``group`` and ``units`` are ranges ``(first, end)``: the products of a cell
-    take turns group of units by group of units, of the size of the largest block, or all units
-    where a product sees what the cell itself makes of them.
+    take turns group of units by group of units, of the size of the largest block; where a product
+    sees what the cell itself makes of them, ``group`` is None and each runs for all its units.
     """
-    cell, size = cell_of(layer), layer.layer.output_size
+    cell = cell_of(layer)
     steps = [capacity(layer, product, lanes, slices, products) for product in cell.products]
-    whole = any("q" in product.operands for product in cell.products)
+    if any(fresh(name) for product in cell.products for name in product.operands):
+        for product, step in zip(cell.products, steps):
+            size = units(layer, product)
+            yield from ((product, None, (unit, min(size, unit + step)))
+                        for unit in range(0, size, step))
+        return
+    size = layer.layer.output_size
     # no circulant block lies in two groups
     align = max(block_size(layer, product) or 1 for product in cell.products)
-    group = size if whole else -(-max(steps) // align) * align
+    group = -(-max(steps) // align) * align
     for first in range(0, size, group):
         end = min(size, first + group)
         for product, step in zip(cell.products, steps):

@@ -15,16 +15,17 @@ class Spectra:
     block b of its n unit blocks, of gate g.
     """
 
-    def __init__(self, quantized, k, lanes, slices, fast, products):
-        self.q, self.k, self.T, self.fast, self.products = quantized, k, slices, fast, products
-        self.step = 2 if fast else 1
+    def __init__(self, quantized, k, space, lanes, slices, fast, products):
+        self.q, self.k, self.space, self.T = quantized, k, space, slices
+        self.fast, self.products = fast, products
+        self.step = self.align = 2 if fast else 1
         self.rows = lanes // len(bin_lanes(k, products))
         self.drains, self.biases, self.pushed = {}, [], []
 
     def _blocks(self, layer, name, product, u0, u1):
         """Spectra of a row block's matrix, padded to whole words: (rows, words, step, k)."""
         k = self.k
-        matrix = getattr(layer, name)[list(product.gates), u0 // k:ceil(u1 / k)]
+        matrix = layer.weights[name][list(product.gates), u0 // k:ceil(u1 / k)]
         rows = matrix.reshape(-1, *matrix.shape[2:])
         words = ceil(rows.shape[1] / self.step)
         padded = np.zeros((len(rows), words * self.step, k), np.int64)
@@ -46,8 +47,7 @@ class Spectra:
         layer, k = self.q.layers[i], self.k
         size, blocks = u1 - u0, ceil((u1 - u0) / k)
         spectrum, pre = layer.formats[product.spectrum], layer.formats[product.pre]
-        frac = layer.acc_frac if product.weight == "weight_ih" else layer.acc_frac_hh
-        shift = frac - spectrum.frac_bits
+        shift = layer.acc_frac_of(product) - spectrum.frac_bits
         bias = np.concatenate([
             layer.bias[total][u0 // k:ceil(u1 / k)] if total in layer.bias
             else np.zeros((blocks, k), np.int64) for total in product.sums])
@@ -75,19 +75,18 @@ class Spectra:
         self.pushed += each * gates
         return fields, int(bound.max())
 
-    def space(self, segments, index):
-        """The :class:`Space` of all row blocks, whose segments have this space's ``index``."""
+    def result(self, segments):
+        """The :class:`Space` of all row blocks."""
         q = self.q
-        own = [s for s in segments if s.space == index]
+        own = [s for s in segments if s.space == self.space]
         width = max((q.operands[s.name.split("/")[0]].width + q.shifts[s.name] for s in own),
                     default=0)
         x = q.segment_key("x", self.k)
-        from_x = x in q.shifts and block_size_of_input(q) == self.k
+        from_x = x in q.shifts
         return Space(
             k=self.k, width=width, x_width=q.operands["x"].width + q.shifts[x] if from_x else 0,
             weight_bits=max(layer.formats[name].width for layer in q.layers
-                            for name, k in (("weight_ih", layer.block_size_ih),
-                                            ("weight_hh", layer.block_size_hh)) if k == self.k),
+                            for name, k in layer.block_sizes.items() if k == self.k),
             blocks=max((s.base + s.words for s in own), default=0),
             x_blocks=ceil(q.model.input_size / self.k) if from_x else 0,
             lengths=tuple(s.length for s in own),
@@ -95,7 +94,3 @@ class Spectra:
             drains=tuple(self.drains), biases=np.concatenate(self.biases),
             pushed=tuple(self.pushed))
 
-
-def block_size_of_input(quantized):
-    """Size of the blocks that the input is multiplied in, or None."""
-    return quantized.layers[0].block_size_ih

@@ -1,0 +1,200 @@
+"""Vector rows of a cell's element-wise equations, emitted as row blocks complete their operands."""
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+from .cells import cell_of
+from .records import ONE_FRAC, Copy, Out, VectorRow
+from .spaces import Target
+
+
+class Pool:
+    """Distinct constants of one kind, numbered in order of first use."""
+
+    def __init__(self):
+        self.items = {}
+
+    def __call__(self, item):
+        return self.items.setdefault(item, len(self.items))
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+@dataclass(frozen=True)
+class Value:
+    """An element-wise value for one group of units: layer, name, first word, words."""
+
+    layer: int
+    name: str
+    first: int
+    words: int
+
+
+class VectorRows:
+    """The rows of all layers in the order of their row blocks, values not yet placed.
+
+    Parameters
+    ----------
+    quantized : QuantizedModel
+    slices : T; unit u lives in slice ``u mod T``
+    segments : tuple of Segment
+    space_of : dict of spaces by block size, None for plain operands
+    late : for each layer, whether its rows are of the step before
+
+    Members
+    -------
+    rows : VectorRows without addresses
+    reads : for each row, ``{operand letter: (Value, word, whether of the step before)}``
+    writes : for each row, ``(Value, word)``, or None where nothing reads its result
+    outs, copies, aligns, indices : pools of the rows' constants
+    """
+
+    def __init__(self, quantized, slices, segments, space_of, late):
+        self.q, self.T, self.segments, self.late = quantized, slices, segments, late
+        self.space_of = space_of
+        self.by_name = {s.name: i for i, s in enumerate(segments)}
+        self.outs, self.copies, self.aligns, self.indices = (Pool() for _ in range(4))
+        self.rows, self.reads, self.writes, self.emitted = [], [], [], {}
+
+    def follow(self, i, product, group, units):
+        """Rows that the block over ``units`` makes possible, drained ones first."""
+        cell = cell_of(self.q.layers[i])
+        emitted = self.emitted.setdefault((i, group), set())
+        drained = _drained(cell)
+        for total in product.sums:
+            op = next(op for op in cell.ops if drained.get(op.dst) == total)
+            self._row(i, op, product, group, units)
+            emitted.update((op.dst, u) for u in range(*units))
+        for op in cell.ops:
+            if op.dst in drained:
+                continue
+            needs = [name for name in (op.a, op.b, op.c)
+                     if name and not name.endswith("'") and name not in cell.constants]
+            ready = [u for u in range(*self._span(i, op.dst, group)) if (op.dst, u) not in emitted
+                     and all((name, u) in emitted for name in needs)]
+            if ready:
+                self._row(i, op, None, group, (ready[0], ready[-1] + 1))
+                emitted.update((op.dst, u) for u in ready)
+
+    def _size(self, i, name):
+        """Units of a value."""
+        q = self.q.layers[i]
+        return getattr(q.layer, cell_of(q).size(name))
+
+    def _span(self, i, name, group):
+        """First and end unit of a value in a group, or of all its units where that is None."""
+        return group or (0, self._size(i, name))
+
+    def _row(self, i, op, product, group, units):
+        """One row of ``op`` over ``units``; ``product`` given: its operand a is drained."""
+        q = self.q.layers[i]
+        cell = cell_of(q)
+        count = ceil((units[1] - units[0]) / self.T)
+        word = units[0] // self.T
+        fn = op.fn if op.fn != "activation" else q.layer.activation
+        relu, fn = fn == "relu", "mac" if fn in ("none", "relu") else fn
+        reads = {}
+        fracs = {"a": q.formats[product.pre].frac_bits} if product else {}
+        for letter, name in (("a", "" if product else op.a), ("b", op.b), ("c", op.c)):
+            if name:
+                plain = name.rstrip("'")
+                reads[letter] = (self._value(i, plain, group), word, name != plain)
+                fracs[letter] = q.formats[_format_of(cell, plain)].frac_bits
+        out = q.formats[op.fmt]
+        fields = self._arithmetic(fn, fracs, out)
+        fields |= dict(old="".join(k for k in "abc" if k in reads and reads[k][2]),
+                       subtract=op.subtract, relu=relu, drain=product is not None,
+                       on_last=self.q.model.on_last[i], late=self.late[i])
+        key = f"{i}.{op.dst}"
+        if op.dst in cell.operands and key in self.q.operands:
+            fields |= self._copied(key, out, word)
+        if op.dst == cell.output and i == len(self.q.layers) - 1:
+            fields["y"] = word
+        read_later = any(op.dst == name.rstrip("'") for other in cell.ops
+                         for name in (other.a, other.b, other.c) if other is not op or "'" in name)
+        self.rows.append(VectorRow(fn=fn, count=count, **fields))
+        self.reads.append(reads)
+        self.writes.append((self._value(i, op.dst, group), word) if read_later else None)
+
+    def _copied(self, key, out, word):
+        """Fields of a row whose result, from ``word`` on, is the operand ``key`` of any space."""
+        operand, fields, lefts, targets = self.q.operands[key], {}, [], []
+        for k, space in self.space_of.items():
+            name = self.q.segment_key(key, k)
+            segment = self.by_name.get(name)
+            lefts.append(self.q.shifts[name] if segment is not None else 0)
+            if segment is None:
+                continue
+            if space:
+                targets.append(Target(space, segment, word))
+            else:
+                fields = dict(segment=segment, operand=self.segments[segment].base + word)
+        if fields or targets:
+            fields["targets"] = tuple(targets)
+            fields["copy"] = self.copies(Copy(out.frac_bits - operand.frac_bits, operand.width,
+                                              lefts[0], tuple(lefts[1:])))
+        return fields
+
+    def _arithmetic(self, fn, fracs, out):
+        """Constants of a row from the fraction bits of its operands and its result."""
+        if fn == "mac":
+            product = fracs["a"] + fracs.get("b", ONE_FRAC)
+            align = product - fracs["c"] if "c" in fracs else 0
+            half = 0
+            index = 0
+        else:
+            sigmoid = fn == "sigmoid"
+            product = fracs["a"] + ONE_FRAC + 2 * sigmoid
+            align = fracs["a"] - 2 + sigmoid
+            half = 1 << (out.frac_bits - 1) if sigmoid else 0
+            index = self.indices(self.q.activation.address(fracs["a"], sigmoid))
+        shift = product - out.frac_bits
+        if shift < 0 or align < 0:
+            raise ValueError(f"a vector row would need a shift of {shift} and {align} bits")
+        return dict(out=self.outs(Out(shift, out.width, half)), align=self.aligns(align),
+                    index=index)
+
+    def _value(self, i, name, group):
+        """The value ``name`` of a layer: of the whole layer where a step reads the one before."""
+        cell = cell_of(self.q.layers[i])
+        kept = name in cell.constants or any(f"{name}'" in (op.a, op.b, op.c) for op in cell.ops)
+        first, last = self._span(i, name, None if kept else group)
+        first //= self.T
+        return Value(i, name + "'" * kept, first, ceil(last / self.T) - first)
+
+    def constants(self):
+        """Words of each element-wise constant in state memory: ``{Value: int64 (words, T)}``."""
+        found = {}
+        for i, q in enumerate(self.q.layers):
+            for name in cell_of(q).constants:
+                value = self._value(i, name, None)
+                words = q.constants[name].copy()
+                words.resize(value.words * self.T)
+                found[value] = words.reshape(-1, self.T)
+        return found
+
+
+def addressed(row, reads, write, addresses):
+    """``row`` with state addresses in place of values."""
+    fields = {letter: addresses[value] + word - value.first
+              for letter, (value, word, _) in reads.items()}
+    if write:
+        value, word = write
+        fields["dst"] = addresses[value] + word - value.first
+    return replace(row, **fields)
+
+
+def _drained(cell):
+    """For each op that takes a drained sum, the first to name it, that sum."""
+    drained, seen = {}, set()
+    for op in cell.ops:
+        if op.a not in seen and any(op.a in p.sums for p in cell.products):
+            drained[op.dst] = op.a
+        seen.add(op.dst)
+    return drained
+
+
+def _format_of(cell, name):
+    """Name of the format that a cell's value is kept in."""
+    return next((op.fmt for op in cell.ops if op.dst == name), name)
