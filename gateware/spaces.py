@@ -65,7 +65,8 @@ class SpectralSpace(wiring.Component):
             blocks=space.x_blocks if x else space.blocks, products=p.products,
             acc_width=p.acc_width, spacing=p.engine.spacing(space.k, lengths, x),
             operand_cycles=p.engine.operand_cycles(space.k, lengths, x), deep=p.deep,
-            style=self.styles.get("spectrax" if x else "spectra"))
+            style=self.styles.get("spectrax" if x else "spectra"),
+            pairs_style=self.styles.get("pairsx" if x else "pairs"))
 
     def elaborate(self, platform):
         m = Module()

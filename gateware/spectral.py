@@ -40,7 +40,7 @@ class SpectralSource(wiring.Component):
     """
 
     def __init__(self, *, k, width, together, per_cycle, segments, blocks, products, acc_width,
-                 spacing, operand_cycles, deep, style=None):
+                 spacing, operand_cycles, deep, style=None, pairs_style=None):
         self.k, self.width, self.together, self.per_cycle = k, width, together, per_cycle
         self.segments, self.deep, self.style = segments, deep, style
         self.operand_cycles = operand_cycles
@@ -49,7 +49,7 @@ class SpectralSource(wiring.Component):
         self.component = width + ceil_log2(k)
         self.pairs = per_cycle == 2 and PairSums(
             k=k, products=products, width=self.component, acc_width=acc_width,
-            slots=2 * len(segments), spacing=spacing)
+            slots=2 * len(segments), spacing=spacing, style=pairs_style)
         super().__init__({
             "valid": In(1), "elements": In(signed(width)).array(together),
             "point": In(max(ceil_log2(blocks), 1) + ceil_log2(self.words)),
