@@ -1,4 +1,5 @@
 # make demo    the spoken-digit recogniser: model, accuracy, simulation, two bitstreams, one page
+# make demo BLOCK_SIZE=8    the same of a block-circulant network, beside a dense one; 8 or 16
 # make test    every test
 # make check   the fast tests
 # make lint    style of all Python files
@@ -21,7 +22,7 @@ YOWASP := yosys nextpnr-ecp5 nextpnr-ice40 nextpnr-himbaechel-gowin ecppack icep
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
-	$(VENV)/bin/python examples/spoken_digits/demo.py
+	$(VENV)/bin/python examples/spoken_digits/demo.py $(if $(BLOCK_SIZE),--block-size "$(BLOCK_SIZE)")
 
 test: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope

@@ -2,6 +2,7 @@
 
     python examples/spoken_digits/demo.py            # all of it
     python examples/spoken_digits/demo.py --fast     # without the bitstreams
+    python examples/spoken_digits/demo.py --block-size 8     # of a block-circulant network, or 16
 
 Exit status: 0 done; 1 a simulated word was wrong, a cycle count was not the estimated one or the
 integers lost over 0.3 point of accuracy; 2 something else went wrong, in one sentence.
@@ -21,6 +22,10 @@ import numpy as np
 
 import rnnhw
 from rnnhw import report
+from rnnhw.bins import PRODUCTS
+from rnnhw.compiler import least_lanes
+from rnnhw.costs import cost
+from rnnhw.model import block_sizes
 
 HERE = Path(__file__).resolve().parent
 POINTS = 0.3               # of accuracy that the integers may lose
@@ -29,14 +34,22 @@ GAPS = STALLS = 0.3        # probability of a cycle without input, and of one th
 
 @dataclass(frozen=True)
 class Target:
-    """A model, the numbers it is given and the board it goes to."""
+    """A model, the numbers it is given and the board it goes to.
+
+    ``beside`` heads its column where it stands beside another, and is not built itself.
+    """
 
     model: str
     config: rnnhw.Config
+    beside: str | None = None
 
     @property
     def board(self):
         return self.config.board
+
+    @property
+    def name(self):
+        return self.beside or self.board
 
 
 TARGETS = (
@@ -44,6 +57,13 @@ TARGETS = (
                                       board="ulx3s-85f")),
     Target("gru48.onnx", rnnhw.Config(weight_bits=6, activation_bits=8, board="icebreaker")),
 )
+DENSE = Target("gru64.onnx", TARGETS[0].config, beside="dense")
+CIRCULANT = {               # by block size, the smallest engine that has four vector lanes
+    8: (Target("gru128_k8.npz", rnnhw.Config(lanes=32, vector_lanes=4, board="ulx3s-85f")), DENSE),
+    16: (Target("gru128_k16.npz", rnnhw.Config(lanes=64, vector_lanes=4, board="ulx3s-85f")),
+         DENSE),
+}
+SMALL = "icebreaker"        # tried for block-circulant networks, too
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,33 @@ def quantize(target, calibration, heldout, folder, say):
         "agreement": np.mean(fixed.argmax(axis=1) == y.argmax(axis=1)),
         "sqnr_db": 10 * np.log10(np.sum(y**2) / np.sum((fixed - y)**2)),
     }
+
+
+def compression(design):
+    """What the block-circulant matrices save: stored numbers, and products of a step."""
+    estimate = design.estimate()
+    return {"block_sizes": sorted({k for layer in design.model.layers
+                                   for k in block_sizes(layer) if k}),
+            "stored_weights": cost(design.model).weights,
+            "stored_bits": sum(getattr(layer, name).size * layer.formats[name].width
+                               for layer in design.quantized.layers
+                               for name in ("weight_ih", "weight_hh") if name in layer.formats),
+            "macs_per_step": estimate.macs_per_step,
+            "products_per_step": estimate.products_per_step,
+            "xi_multipliers": estimate.program.pair_multipliers}
+
+
+def refusal(design, board):
+    """Why the network is not built for ``board``, or None if nothing known beforehand rules it out.
+    """
+    from boards import limits
+
+    part = limits(board)
+    least = min(least_lanes(design.quantized, 1, products) for products in PRODUCTS)
+    if least <= part.multipliers:
+        return None
+    return (f"{board}: no bitstream. The least engine of this network has {least} lanes, a "
+            f"multiplier each; {part.part} has {part.multipliers} multipliers.")
 
 
 def simulate(design, heldout, folder, say):
@@ -144,6 +191,10 @@ def column(r):
     """What the page says of one board, ``(label, value)`` each."""
     percent = "{:.2f} %".format
     yield "model", r["model"]
+    if "block_sizes" in r:
+        yield "block size", " ".join(map(str, r["block_sizes"])) or "-"
+        yield "stored weights", f"{r['stored_weights']:,}"
+        yield "bits of them", f"{r['stored_bits']:,}"
     yield "bits of weights, activations", f"{r['weight_bits']}, {r['activation_bits']}"
     yield "accuracy, float", percent(100 * r["accuracy_float"])
     yield "accuracy, integers", percent(100 * r["accuracy_fixed"])
@@ -156,6 +207,9 @@ def column(r):
     yield "multipliers, array + others", f"{r['array_multipliers']} + " \
         f"{r['total_multipliers'] - r['array_multipliers']}"
     yield "array at work", percent(100 * r["array_at_work"])
+    if "block_sizes" in r:
+        yield "dense products a step", f"{r['macs_per_step']:,}"
+        yield "real products a step", f"{r['products_per_step']:,}"
     cycles = {"a step": r["cycles_per_step"], "last frame to classes": r["latency_cycles"],
               f"a recording, {r['recording_steps']} steps": r["recording_cycles"]}
     for label, count in cycles.items():
@@ -173,50 +227,79 @@ def column(r):
         yield label, f"{used:,} of {available:,}"
 
 
-def page(results, seconds):
-    """The page: a column a board, then where the files lie."""
+def page(results, seconds, refused=()):
+    """The page: a column a board, then what is to be said of it, and where the files lie."""
     title = f"Spoken digits, {results[0]['recordings']} held-out recordings, in {seconds:.0f} s"
-    columns = [list(column(r)) for r in results]
-    width = max(len(label) for label, _ in columns[0])
+    columns = [dict(column(r)) for r in results]
+    labels = list(dict.fromkeys(label for values in columns for label in values))
+    width = max(len(label) for label in labels)
     lines = [title, "=" * len(title), "",
-             f"{'':{width}}" + "".join(f"  {r['board']:>16}" for r in results)]
-    lines += [f"{row[0][0]:{width}}" + "".join(f"  {value:>16}" for _, value in row)
-              for row in zip(*columns)]
+             f"{'':{width}}" + "".join(f"  {r.get('column', r['board']):>16}" for r in results)]
+    lines += [f"{label:{width}}" + "".join(f"  {values.get(label, '-'):>16}" for values in columns)
+              for label in labels]
     lines.append("")
     for r in results:
         lines += [f"{r['board']}: {note}" for note in r.get("notes", ())]
+    lines += refused
     lines += [str(r[key]) for r in results for key in ("design", "verilog", "bitstream")
               if key in r]
     return "\n".join(lines) + "\n"
 
 
+def targets_of(block_size):
+    """The targets of the plain demo, or those of block-circulant networks.
+
+    Raises
+    ------
+    rnnhw.RnnhwError
+        If there is no trained network of that block size.
+    """
+    if block_size is None:
+        return TARGETS
+    known = {str(k): targets for k, targets in CIRCULANT.items()}
+    if block_size not in known:
+        raise rnnhw.RnnhwError(f"BLOCK_SIZE must be {' or '.join(known)}, of which networks are in "
+                               f"examples/spoken_digits, or left out, not {block_size!r}.")
+    return known[block_size]
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fast", action="store_true", help="build no bitstreams")
-    parser.add_argument("-o", "--out", type=Path, default=Path("build/spoken_digits"),
-                        metavar="DIR", help="folder for the files (default: %(default)s)")
+    parser.add_argument("--block-size", metavar="K",
+                        help="take the block-circulant network of this block size, 8 or 16, beside "
+                             "a dense one (default: the dense ones)")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR",
+                        help="folder for the files (default: build/spoken_digits, with _kK for a "
+                             "block size)")
     options = parser.parse_args(arguments)
+    k, targets = options.block_size, targets_of(options.block_size)
+    out = options.out or Path(f"build/spoken_digits{f'_k{k}' if k else ''}")
     begun = time.time()
     calibration, heldout = recordings("calibration"), recordings("heldout")
-    designs, results, bitstreams = [], [], []
+    designs, results, bitstreams, refused = [], [], {}, []
     processes = nullcontext() if options.fast else ProcessPoolExecutor(
-        len(TARGETS), multiprocessing.get_context("spawn"))
+        len(targets), multiprocessing.get_context("spawn"))
     with processes:
-        for target in TARGETS:
-            folder, say = options.out / target.board, Progress(target.board, begun)
+        for target in targets:
+            folder, say = out / target.name, Progress(target.name, begun)
             design, result = quantize(target, calibration, heldout, folder, say)
             designs.append((design, folder, say))
             results.append(result)
-            if not options.fast:
-                bitstreams.append(processes.submit(build, folder, target.board, say))
+            if k:
+                result.update(compression(design), column=target.name)
+                refused += filter(None, [refusal(design, SMALL)] * (not target.beside))
+            if not options.fast and not target.beside:
+                bitstreams[target.name] = processes.submit(build, folder, target.board, say)
         for result, (design, folder, say) in zip(results, designs):
             result.update(simulate(design, heldout, folder, say))
-        for result, bitstream in zip(results, bitstreams):
-            result.update(bitstream.result())
+        for result, target in zip(results, targets):
+            if target.name in bitstreams:
+                result.update(bitstreams[target.name].result())
 
-    text = page(results, time.time() - begun)
-    report.write(options.out, text, results)
-    print(f"\n{text}{options.out / 'report.txt'}, report.json")
+    text = page(results, time.time() - begun, refused)
+    report.write(out, text, results)
+    print(f"\n{text}{out / 'report.txt'}, report.json")
     wrong = [sentence for result in results for sentence in failures(result)]
     print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
     return 1 if wrong else 0

@@ -166,3 +166,63 @@ def test_demo_fast(tmp_path):
     for result in results:
         assert result["bit_exact"] == [True, True] and result["words_checked"] == [200, 200]
         assert Path(result["verilog"]).is_file()
+
+
+@pytest.mark.parametrize("k", [8, 16])
+def test_block_circulant_demo_accuracy_is_as_stated(k, tmp_path):
+    calibration, heldout = demo.recordings("calibration"), demo.recordings("heldout")
+    target = demo.targets_of(str(k))[0]
+    design, result = demo.quantize(target, calibration, heldout, tmp_path, lambda text: None)
+    assert [f"{100 * result['accuracy_float']:.2f} %", f"{100 * result['accuracy_fixed']:.2f} %",
+            f"{result['sqnr_db']:.1f} dB"] == stated(target.model)
+    assert result["accuracy_float"] - result["accuracy_fixed"] <= 0.003
+    found = demo.compression(design)
+    assert found["block_sizes"] == [k] and found["macs_per_step"] == 3 * 128 * (13 + 128)
+    spectra = 3 * 16 // (k // 8) * (16 // k + 128 // k) * k
+    assert found["stored_weights"] == spectra + 1280
+    assert found["stored_bits"] == 12 * spectra + 8 * 1280
+    assert demo.refusal(design, "icebreaker") == (
+        f"icebreaker: no bitstream. The least engine of this network has {3 * k - 2} lanes, a "
+        "multiplier each; iCE40UP5K-SG48 has 8 multipliers.")
+    assert demo.refusal(design, "ulx3s-85f") is None
+
+
+@pytest.mark.parametrize("value", ["4", "7", "eight", "8 "])
+def test_demo_refuses_other_block_sizes(value, tmp_path):
+    sentence = ("BLOCK_SIZE must be 8 or 16, of which networks are in examples/spoken_digits, or "
+                f"left out, not '{value}'.")
+    with pytest.raises(rnnhw.RnnhwError, match=f"^{re.escape(sentence)}$"):
+        demo.main(["--block-size", value, "-o", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_make_hands_the_block_size_on():
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+
+    def command(*arguments):
+        done = subprocess.run(
+            ["make", "-n", "-o", "env/demo.stamp", "VENV=env", "demo", *arguments],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    plain = ["env/bin/python", "examples/spoken_digits/demo.py"]
+    assert command() == command("BLOCK_SIZE=") == plain
+    assert command("BLOCK_SIZE=8") == [*plain, "--block-size", '"8"']
+
+
+@pytest.mark.slow
+def test_block_circulant_demo_fast(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "demo.py"), "--fast", "--block-size", "8", "-o",
+         str(tmp_path)], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "report.txt").read_text()
+    assert text in done.stdout and "icebreaker: no bitstream. The least engine" in text
+    small, dense = json.loads((tmp_path / "report.json").read_text())
+    for result in (small, dense):
+        assert result["bit_exact"] == [True, True] and result["words_checked"] == [200, 200]
+        assert result["cycles_simulated"] == result["cycles_estimated"]
+    assert (small["block_sizes"], dense["block_sizes"]) == ([8], [])
+    assert small["macs_per_step"] > 4 * small["products_per_step"]
+    assert dense["macs_per_step"] == dense["products_per_step"]
