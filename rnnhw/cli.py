@@ -150,7 +150,9 @@ def parser():
     _output(p, "folder for the report", required=False)
     _common(p, trust=True)
 
-    p = _verb(verbs, "compress", "make a block-circulant model of a dense one")
+    p = _verb(verbs, "compress", "make a block-circulant model of a dense one",
+              epilog="The model goes wherever a model file goes. A projection alone seldom keeps "
+                     "the accuracy; docs/circulant.md says how to train and how to choose K.")
     p.add_argument("source", metavar="MODEL",
                    help="a model file (.onnx, .npz, .pt), a TOML file or a preset's name")
     p.add_argument("--block-size", type=int, default=8, metavar="K",
@@ -170,7 +172,7 @@ def parser():
                    help="largest learning rate of that training (default: %(default)s)")
     p.add_argument("--seed", type=int, default=0,
                    help="seed of that training (default: %(default)s)")
-    _output(p, "folder for model.npz and the report")
+    _output(p, "folder for model.npz and the report, or a .npz file for the model alone")
     _common(p, trust=True)
 
     p = _verb(verbs, "run", "send sequences to a board and print or check what comes back")

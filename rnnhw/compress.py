@@ -7,12 +7,17 @@ import numpy as np
 from . import data, reference
 from .calibrate import compare, sqnr_db
 from .circulant import Circulant, check_block_size, check_padding
+from .config import Config
 from .costs import cost
 from .errors import RnnhwError
+from .formats import SPECTRUM_BITS
 from .model import matrices
 from .report import facts, page, table
 
 LEARNING_RATE, BATCH = 5e-3, 16
+PROJECTED = """The matrices are projected, not trained, which seldom keeps what was learned. Train on
+with --fine-tune EPOCHS, or with the constraint from the start (docs/circulant.md).
+"""
 
 
 @dataclass(frozen=True)
@@ -184,8 +189,15 @@ def account(model, projected, small, choices, measured):
     """Facts of a compression, JSON-ready. ``measured``: results of :func:`measure` by data file."""
     before, after = cost(model).weights, cost(small).weights
     return {"name": model.name, "stored_before": before, "stored_after": after,
-            "ratio": before / after, "matrices": errors(model, projected, choices),
-            "measured": measured}
+            "ratio": before / after, "bits_before": _bits(model), "bits_after": _bits(small),
+            "matrices": errors(model, projected, choices), "measured": measured}
+
+
+def _bits(model):
+    """Bits of the weights at the widths that quantize takes by itself."""
+    dense = Config().weight_bits
+    return sum(weight.size * dense if circulant is None else circulant.blocks.size * SPECTRUM_BITS
+               for layer in model.layers for _, weight, circulant, _ in matrices(layer))
 
 
 def text(found):
@@ -196,7 +208,11 @@ def text(found):
             for m in found["matrices"]]
     sections = [("", facts([("stored weights", f"{found['stored_before']:,} before, "
                                                f"{found['stored_after']:,} after "
-                                               f"({found['ratio']:.2f} times fewer)")])),
+                                               f"({found['ratio']:.2f} times fewer)"),
+                           ("bits of them", f"{found['bits_before']:,} before, "
+                                            f"{found['bits_after']:,} after, with "
+                                            f"{Config().weight_bits}-bit weights and "
+                                            f"{SPECTRUM_BITS}-bit spectra")])),
                 ("", table(rows, ["matrix", "shape", "blocks", "before", "after",
                                   "relative error"]))]
     kept = [f"{m['matrix']} stays dense: {m['why_dense']}" for m in found["matrices"]
@@ -215,4 +231,6 @@ def text(found):
         note = "  (the data it was fine-tuned on)\n" if m["trained_on"] else ""
         sections.append((f"{title} on {m['data']}, {m['sequences']:,} sequences",
                          facts(pairs) + note))
+    if not found.get("fine_tune"):
+        sections.append(("", PROJECTED))
     return page(f"Block-circulant {found['name']}", sections)

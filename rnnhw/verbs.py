@@ -2,15 +2,18 @@
 
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
 from . import data, folder, report
 from .config import Config
+from .costs import cost
 from .design import compile
 from .errors import RnnhwError
 from .files import output_folder
+from .formats import SPECTRUM_BITS
 from .measure import report_text
 from .presets import PRESETS
 from .project import resolve
@@ -78,16 +81,31 @@ def quantize(args, progress):
         text = _quantize_page(design)
         facts = {"name": design.model.name, "hash": design.hash,
                  "input_format": design.input_format, "output_format": design.output_format,
-                 **design.report}
+                 "weights": _weights(design), **design.report}
         report.write(staging, text, facts)
     progress.done()
     _show(args, text, facts)
 
 
+def _weights(design):
+    """Weights as they are stored, and as dense matrices would be: numbers and bits."""
+    names = ("weight_ih", "weight_hh")
+    stored = [(getattr(q, name), q.formats[name]) for q in design.quantized.layers
+              for name in names if name in q.formats]
+    dense = cost(design.model).macs
+    return {"numbers": cost(design.model).weights,
+            "bits": sum(codes.size * fmt.width for codes, fmt in stored),
+            "dense_numbers": dense, "dense_bits": dense * design.config.weight_bits}
+
+
 def _quantize_page(design):
+    found, saved = _weights(design), []
+    if found["numbers"] < found["dense_numbers"]:
+        saved = [(label, f"{found[f'{key}numbers']:,} numbers, {found[f'{key}bits']:,} bits")
+                 for label, key in (("weights stored", ""), ("dense, they would be", "dense_"))]
     return report.page(f"Integers of {design.model.name}", [
         ("", report.facts([("design hash", design.hash), ("input", design.input_format),
-                           ("output", design.output_format)])),
+                           ("output", design.output_format), *saved])),
         ("", report_text(design.report))])
 
 
@@ -244,11 +262,16 @@ def compress(args, progress):
     if source.design is not None:
         raise RnnhwError(f"{args.source} is a design folder and already quantized; "
                          "give the model it came from.")
+    path = Path(args.output)
+    alone = path.suffix == ".npz"
+    if alone and path.is_dir():
+        raise RnnhwError(f"{path} is a folder; name a file for the model, or a folder whose name "
+                         "does not end in .npz.")
     model = source.model
     choices = plan(model, args.block_size, args.layers)
     given = {path: _read(path, model, progress) for path in (args.data, args.test)
              if path is not None}
-    with output_folder(args.output) as staging:
+    with nullcontext() if alone else output_folder(path) as staging:
         small = projected = project(model, choices)
         candidates = {"projected": projected}
         if args.fine_tune:
@@ -262,9 +285,13 @@ def compress(args, progress):
         facts = {**account(model, projected, small, choices, measured),
                  "fine_tune": args.fine_tune, "learning_rate": args.learning_rate,
                  "seed": args.seed}
-        npz.save(small, staging / "model.npz")
         page = text(facts)
-        report.write(staging, page, facts)
+        if alone:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            npz.save(small, path)
+        else:
+            npz.save(small, staging / "model.npz")
+            report.write(staging, page, facts)
     progress.done()
     _show(args, page, facts)
 
@@ -343,9 +370,22 @@ def presets(args, progress):
     default = Config()
     facts = {name: {"about": p.about, "model": p.model, "layers": list(p.layers),
                     "config": p.config} for name, p in PRESETS.items()}
-    rows = [[name, p.about, f"{p.config.get('weight_bits', default.weight_bits)} bit"]
+    rows = [[name, p.about, f"{p.config.get('weight_bits', default.weight_bits)} bit", _blocks(p)]
             for name, p in PRESETS.items()]
-    _show(args, report.table(rows, ["preset", "network, with random weights", "weights"]), facts)
+    _show(args, report.table(rows, ["preset", "network, with random weights", "weights", "blocks"]),
+          facts)
+
+
+def _blocks(preset):
+    """Block sizes of a preset's matrices and the bits of their spectra, as text."""
+    sizes = []
+    for layer in preset.layers:
+        recurrent = layer["kind"] != "linear"
+        size = layer.get("block_size", preset.config.get("block_size", 0) if recurrent else 0)
+        sizes += size if isinstance(size, list) else [size]
+    sizes = [str(k) for k in sorted(set(sizes)) if k]
+    bits = preset.config.get("spectrum_bits", SPECTRUM_BITS)
+    return f"k={','.join(sizes)}, {bits} bit" if sizes else "-"
 
 
 VERBS = {f.__name__: f for f in (quantize, generate, simulate, build, estimate, compress, run,

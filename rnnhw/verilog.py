@@ -84,6 +84,10 @@ def describe(program):
              if program.last_step else "for every step")
     waits = ("\n  They come while the next step is worked on, those of a step with `x_last` = 1 "
              "behind it." if program.late else "")
+    spectra = "".join(
+        f"\nCirculant blocks of {space.k} are multiplied as spectra, by block rows of "
+        f"{program.engine.lanes(space.k)} lanes: {program.block_rows(i)} at once.\n"
+        for i, space in enumerate(program.spaces, 1))
     memory_bits = sum(depth * width for _, depth, width, _ in program.memories)
     return f"""# {TOP}: {program.name}
 
@@ -128,8 +132,9 @@ Integers are two's complement; an integer v means v * 2**-frac.
 ## Sizes
 
 {program.lanes} lanes in {program.slices} slices, {program.total_multipliers} multipliers,
-{memory_bits} bits of memory, {program.macs_per_step} multiply-accumulates a step.
-"""
+{memory_bits} bits of memory, {program.macs_per_step} multiply-accumulates a step{" of the dense"
+" matrices that its block-circulant ones stand for" if spectra else ""}.
+{spectra}"""
 
 
 def _in_order(ports):

@@ -11,6 +11,7 @@ import rnnhw
 from rnnhw import npz
 from rnnhw.cli import main
 from rnnhw.model import Linear, Model, Recurrent
+from rnnhw.project import resolve
 from rnnhw.verbs import VERBS
 
 TINY = "[[layers]]\nkind = 'lstm'\ninput_size = 3\nhidden_size = 4\n"
@@ -83,6 +84,31 @@ def refused(capsys, *argv):
 ])
 def test_arguments(work, capsys, argv, sentence):
     assert sentence in refused(capsys, *argv)
+
+
+@pytest.mark.parametrize("model, text, sentence", [
+    ("lstm-16-64.npz", "block_size = 8", "block_size is 8, but the model's matrices are dense; "
+     "rnnhw compress MODEL --block-size 8 makes a block-circulant one."),
+    ("lstm-16-64.npz", "spectrum_bits = 12", "spectrum_bits is 12, but the model has no "
+     "block-circulant matrix; leave it out, or make one with rnnhw compress MODEL --block-size K."),
+    ("lstm-16-64.npz", "guard_bits = 2", "guard_bits is 2, but the model has no block-circulant"),
+    ("small.npz", "block_size = 8", "block_size is 8, but the model has blocks of 16; leave it out "
+     "or give that."),
+])
+def test_blocks_that_a_model_file_has_not(work, capsys, model, text, sentence):
+    npz.save(resolve("lstm-16-64").model, "lstm-16-64.npz")
+    assert main(["compress", "lstm-16-64.npz", "--block-size", "16", "-o", "small.npz"]) == 0
+    capsys.readouterr()
+    (work / "c.toml").write_text(f"[config]\n{text}\n")
+    for verb in (["estimate"], ["quantize", "-o", "new"]):
+        assert sentence in refused(capsys, *verb, model, "--config", "c.toml")
+
+
+def test_compress_refuses_a_folder_as_its_file(work, capsys):
+    os.mkdir("small.npz")
+    assert refused(capsys, "compress", "lstm-16-64", "-o", "small.npz") == (
+        "small.npz is a folder; name a file for the model, or a folder whose name does not end in "
+        ".npz.")
 
 
 @pytest.mark.parametrize("text, sentence", [
