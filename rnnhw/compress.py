@@ -15,8 +15,8 @@ from .model import matrices
 from .report import facts, page, table
 
 LEARNING_RATE, BATCH = 5e-3, 16
-PROJECTED = """The matrices are projected, not trained, which seldom keeps what was learned. Train on
-with --fine-tune EPOCHS, or with the constraint from the start (docs/circulant.md).
+PROJECTED = """The matrices are projected, not trained, which seldom keeps what was learned. Train
+on with --fine-tune EPOCHS, or with the constraint from the start (docs/circulant.md).
 """
 
 
