@@ -123,17 +123,19 @@ class BlockSequencer(wiring.Component):
 
         positions, groups = p.banks // p.per_cycle, p.banks // p.slices
         next_bank, beyond = Signal.like(bank), Signal.like(target)
-        at_end, row_groups = bank == positions - 1, groups
+        at_end, first_target, first_beyond = bank == positions - 1, row.need, row.need + groups
+        after_beyond = beyond + groups
         if p.spaces:
-            # a word of spectra is a block, or the blocks of a pair, at one address
+            # target and beyond are then the newest words that this and the next cycle need
             at_end |= cur.space != 0
-            row_groups = Mux(row.space != 0, p.per_cycle, groups)
-            groups = Mux(cur.space != 0, p.per_cycle, groups)
+            first_target, first_beyond = row.newest, row.beyond
+            after_beyond = beyond + Mux(cur.space != 0, p.per_cycle, groups)
+            after_beyond = Mux(after_beyond > cur.most, cur.most, after_beyond)
         m.d.comb += next_bank.eq(Mux(at_end, 0, bank + 1))
         with m.If(load):
             m.d.sync += [cur.eq(row), valid.eq(1), left.eq(row.count), only.eq(row.single),
-                         closes.eq(row.single & row.end_block), target.eq(row.need),
-                         beyond.eq(row.need + row_groups),
+                         closes.eq(row.single & row.end_block), target.eq(first_target),
+                         beyond.eq(first_beyond),
                          word.eq(row.base), bank.eq(0), index.eq(0),
                          opening.eq(row.start_block), ends.eq(reader.ends)]
             with m.If(reader.first):
@@ -143,7 +145,7 @@ class BlockSequencer(wiring.Component):
                          closes.eq((left == 1) & cur.end_block), index.eq(index + 1),
                          opening.eq(0), bank.eq(next_bank), word.eq(Mux(at_end, word + 1, word)),
                          target.eq(Mux(at_end, beyond, target)),
-                         beyond.eq(Mux(at_end, beyond + groups, beyond))]
+                         beyond.eq(Mux(at_end, after_beyond, beyond))]
         weight_read = weight
         with m.If(self.start):
             m.d.sync += weight.eq(0)
@@ -167,10 +169,10 @@ class BlockSequencer(wiring.Component):
             available.append(count)
         if available:
             have, have_next = Array(available)[cur.segment], Array(available)[row.segment]
-            held = have > self._newest(target, bank, cur)
-            moved = Mux(at_end, have > self._newest(beyond, 0, cur),
-                        have > self._newest(target, bank + 1, cur))
-            loaded = row.x | (have_next > self._newest(row.need, 0, row))
+            held = have > self._newest(target, bank, cur.most)
+            moved = Mux(at_end, have > self._newest(beyond, 0, cur.most),
+                        have > self._newest(target, bank + 1, cur.most))
+            loaded = row.x | (have_next > self._newest(first_target, 0, row.most))
             m.d.sync += ready.eq(Mux(load, loaded, cur.x | Mux(go, moved, held)))
         else:
             m.d.comb += ready.eq(1)
@@ -205,16 +207,14 @@ class BlockSequencer(wiring.Component):
             ]
         return m
 
-    def _newest(self, target, bank, row):
+    def _newest(self, target, bank, most):
         """Newest word that the elements at ``bank`` of the word at ``target`` lie in.
 
         A pair may reach into the second of a word's two groups of ``slices`` elements; the padding
         behind an odd last element lies in no group.
         """
         p = self.p
-        if p.banks == p.slices and not p.spaces:
+        if p.banks == p.slices or p.spaces:
             return target
         newest = target + (p.per_cycle * bank + p.per_cycle > p.slices)
-        if p.spaces:
-            newest = Mux(row.space != 0, target + p.per_cycle - 1, newest)
-        return Mux(newest > row.most, row.most, newest)
+        return Mux(newest > most, most, newest)

@@ -17,7 +17,7 @@ class SpectralDrain(wiring.Component):
 
     The real products of a block row are combined into components, ``xi`` is taken off and the bias
     word added, ``saturate(. >> shift)`` goes through the inverse transform, and its points leave as
-    ``saturate(. >> shift, half up)``, T a cycle. The first word leaves ``8 + transform_cycles(k) +
+    ``saturate(. >> shift, half up)``, T a cycle. The first word leaves ``9 + transform_cycles(k) +
     wait`` cycles behind the final accumulator; ``pushing`` comes a cycle before ``push``.
 
     Parameters
@@ -57,8 +57,8 @@ class SpectralDrain(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         k = self.space.k
-        fire, advance, kind, address = self._control(m)
-        head = self._chain(m, advance)
+        fire, advances, kind, address = self._control(m)
+        head = self._chain(m, advances)
         spectrum, saturated = self._spectrum(m, head, delay(m, kind, 3, "kind"), address)
         inverse = Inverse(k, len(spectrum[0]))
         m.submodules.inverse = inverse
@@ -78,29 +78,35 @@ class SpectralDrain(wiring.Component):
         left = Signal.like(block.cycles)
         shifting, kind, address = Signal(), Signal.like(block.drain), Signal.like(block.bias)
         phase = Signal(range(max(2, self.words_each)))
-        fire, advance = Signal(), Signal()
+        fire, goes_on, next_phase = Signal(), Signal(), Signal.like(phase)
+        advance, advance_next = Signal(), Signal()
+        last = self.words_each - 1
+        m.d.comb += [
+            goes_on.eq(block.valid | shifting & (left != 1)),
+            next_phase.eq(Mux(block.valid | advance, 0, phase + 1)),
+            advance_next.eq(goes_on & (next_phase == last)),
+            fire.eq(shifting & (phase == 0)),
+        ]
+        m.d.sync += [phase.eq(next_phase), shifting.eq(goes_on), advance.eq(advance_next)]
         with m.If(block.valid):
-            m.d.sync += [left.eq(block.cycles), shifting.eq(1), phase.eq(0),
-                         kind.eq(block.drain), address.eq(block.bias)]
+            m.d.sync += [left.eq(block.cycles), kind.eq(block.drain), address.eq(block.bias)]
         with m.Elif(shifting):
-            m.d.sync += [left.eq(left - 1), shifting.eq(left != 1),
-                         phase.eq(Mux(advance, 0, phase + 1)), address.eq(address + advance)]
-        m.d.comb += [fire.eq(shifting & (phase == 0)),
-                     advance.eq(shifting & (phase == self.words_each - 1))]
-        return fire, advance, kind, address
+            m.d.sync += [left.eq(left - 1), address.eq(address + advance)]
+        advances = copies(m, advance_next, self.rows * self.lanes, "advance_")
+        return fire, advances, kind, address
 
-    def _chain(self, m, advance):
+    def _chain(self, m, advances):
         """The lanes' sums of the block row at the head."""
         before = delay(m, self.block.valid, self.latency - 1, "load")
         count = self.rows * self.lanes
-        loads, shifts = copies(m, before, count, "load_"), [advance] * count
+        loads = copies(m, before, count, "load_")
         chain = [Signal(signed(self.acc_width), name=f"chain{i}", reset_less=True)
                  for i in range(count)]
         for i in range(count):
             with m.If(loads[i]):
                 m.d.sync += chain[i].eq(self.accumulators[i])
             if i + self.lanes < count:
-                with m.Elif(shifts[i]):
+                with m.Elif(advances[i]):
                     m.d.sync += chain[i].eq(chain[i + self.lanes])
         return chain[:self.lanes]
 
@@ -173,8 +179,9 @@ class SpectralDrain(wiring.Component):
             m.d.sync += left.eq(pushed)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
-        m.d.comb += self.pushing.eq(left != 0)
-        m.d.sync += self.push.eq(self.pushing)
+        sent = Signal()
+        m.d.sync += [sent.eq(left != 0), self.push.eq(sent)]
+        m.d.comb += self.pushing.eq(sent)
         drains = self.space.drains
         kind2 = delay(m, kind, 1, "sent_kind")
         widths = list(dict.fromkeys(drain.out_width for drain in drains))
@@ -186,7 +193,7 @@ class SpectralDrain(wiring.Component):
                 for drain in drains]))
             options = [saturate(m, shifted, width, f"word{s}_{width}") for width in widths]
             of_kind = [options[widths.index(drain.out_width)] for drain in drains]
-            m.d.comb += self.words[s].eq(choose(kind2, [word for word, _ in of_kind]))
+            m.d.sync += self.words[s].eq(choose(kind2, [word for word, _ in of_kind]))
             clip = Signal(name=f"clip{s}")
-            m.d.comb += clip.eq(self.push & choose(kind2, [flag for _, flag in of_kind]))
+            m.d.sync += clip.eq(sent & choose(kind2, [flag for _, flag in of_kind]))
             self.late_clips.append(clip)

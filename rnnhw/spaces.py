@@ -15,7 +15,7 @@ from .fourier import transform_cycles
 
 SPECTRUM_BITS = 18         # of a component that enters the inverse transform
 PREPARED = 1               # cycles that lanes spend on choosing or adding their factors
-DRAIN_CYCLES = 5           # of a spectral drain beyond a plain one and the inverse transform
+DRAIN_CYCLES = 6           # of a spectral drain beyond a plain one and the inverse transform
 
 
 class SpectralDrain(NamedTuple):

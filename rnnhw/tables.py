@@ -12,22 +12,32 @@ def _plain(records):
     return [{key: int(value) for key, value in record.items()} for record in records]
 
 
+def _most(program, row):
+    """Newest word of a run's segment."""
+    return row.need + (program.segments[row.segment].words - 1 if row.segment >= 0 else 0)
+
+
 def range_records(program):
     """Records of the array's table; ``count`` is one less than the elements of the run."""
     return _plain({**({"late": row.late} if program.late else {}),
         **(_spectral_range(program, row) if program.spaces else {}),
         "x": row.segment < 0, "segment": max(0, row.segment), "base": row.base,
         "count": row.count - 1, "single": row.count == 1, "need": row.need,
-        "most": row.need + (program.segments[row.segment].words - 1 if row.segment >= 0 else 0),
+        "most": _most(program, row),
         "previous": row.previous, "start_block": row.start_block, "end_block": row.end_block,
         "words": row.words, "bias": row.bias, "drain": row.drain,
         } for row in program.ranges)
 
 
 def _spectral_range(program, row):
-    """Fields of a run where there are spectra: space, number among its segments, and how long its
-    block's sums take to drain and stay in the chain."""
-    return {"space": row.space, "slot": program.slot(row.segment) if row.segment >= 0 else 0,
+    """Fields of a run where there are spectra: space, number among its segments, the newest words
+    that its first and its second word of operands need, and how long its block's sums take to drain
+    and stay in the chain."""
+    # slices divide a block: no pair of elements starts in one word and ends in the next
+    step = program.per_cycle if row.space else program.banks // program.slices
+    most = _most(program, row)
+    return {"newest": min(row.need + step - 1, most), "beyond": min(row.need + 2 * step - 1, most),
+            "space": row.space, "slot": program.slot(row.segment) if row.segment >= 0 else 0,
             "cycles": row.gates * row.hold, "busy": program.busy(row)}
 
 
