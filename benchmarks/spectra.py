@@ -57,7 +57,9 @@ def measured(model, bits, x):
     h = fmt.quantize(q.layers[0].formats["h"].to_float(h))
     layer, (float_layer,) = golden.Layer(q, 0), model.layers
     rows = [values.reshape(-1, values.shape[2]) for values in (codes, h)]
-    pre = layer.sums("pre", "ifgo", range(4), *rows)
+    (product,) = layer.cell.products
+    sums = layer.sums(product, dict(zip("xh", rows)))
+    pre = np.concatenate([sums[gate] for gate in "ifgo"], axis=1)
     exact = (q.input_format.to_float(rows[0]) @ float_layer.weight_ih.T
              + fmt.to_float(rows[1]) @ float_layer.weight_hh.T + float_layer.bias_ih)
     rms = [float(np.sqrt(np.mean(np.square(codes.astype(float))))) for codes in rows]

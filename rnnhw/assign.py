@@ -4,7 +4,8 @@ from math import inf
 
 from . import calibrate
 from .activation import HARD, make_table
-from .cells import cell_for
+from .bounds import FRAC_LIMIT, Bounds
+from .cells import plain, split
 from .circulant import BLOCK_SIZES
 from .errors import RnnhwError
 from .fixed import FixedFormat
@@ -19,12 +20,12 @@ from .formats import (
     weight_frac,
 )
 from .integers import Integers
-from .model import block_sizes
+from .interpret import is_copy, tables
+from .layers import block_sizes
 from .quantized import QuantizedLayer, QuantizedModel
-from .segments import SPECTRUM_WORD_BITS, growth, segment_key, widest
+from .segments import SPECTRUM_WORD_BITS, growth, heads, segment_key, widest
 
 PRE_FRAC = 11              # fraction bits of a pre-activation beyond which range is worth more
-TABLE_FRAC_LIMIT = 24      # of a table's input, and of h: exact sums stay far below 63 bits
 SPECTRUM_HEADROOM = 1      # bits of a drained spectrum beyond what was seen
 HEADROOM_BITS = 12         # width from which a Linear layer's sum keeps a bit of headroom
 
@@ -55,6 +56,7 @@ class Assignment:
             error = 2.0**-10 if config.activation_bits <= 8 else 2.0**-12
         self.table = make_table(error, config.activation_kind)
         self.formats, self.choices, self.notes, self.finest = {}, {}, [], {}
+        self.bounds = [Bounds(layer.description) for layer in model.layers]
         self.integers = Integers(model, config, self.formats, self.notes)
         self._assign()
 
@@ -85,21 +87,22 @@ class Assignment:
         layers = self.model.layers
         self._pick_operand("x", lambda bits: self.cover("x", bits))
         for i, layer in enumerate(layers):
+            # a Linear layer's output follows from its sums
             if layer.kind != "linear":
-                self._state(i, layer)
+                self._early(i)
             self._weights(i, layer)
-        chain, head = [], "x"
+        chain, before = [], heads(self.model)
         for i, layer in enumerate(layers):
             chain.append(i)
             if layer.kind == "linear" or i == len(layers) - 1:
-                self.integers.align(chain, head, {j: self._acc_needed(j) for j in chain})
-                for j, before in zip(chain, [head, *(f"{j}.h" for j in chain)]):
-                    self._drains(j, before)
-                    if layers[j].kind == "linear":
-                        self._linear(j, layers[j])
-                    else:
-                        self._sums(j, layers[j])
-                chain, head = [], f"{i}.y"
+                self.integers.align(chain, before[chain[0]], {j: self._acc_needed(j)
+                                                              for j in chain})
+                for j in chain:
+                    self._drains(j, before[j])
+                    self._late(j)
+                    if layers[j].kind == "linear" and j < len(layers) - 1:
+                        self._copies(j, layers[j].description.output)
+                chain = []
 
     def _pick_operand(self, segment, frac_of, **limits):
         """Pick the format of an operand segment, no wider than its spectra may be."""
@@ -119,11 +122,9 @@ class Assignment:
         return self.pick(name, bits, frac_of(bits), **limits)
 
     def _weights(self, i, layer):
-        for key, k in zip(("weight_ih", "weight_hh"), block_sizes(layer)):
+        for key, k in block_sizes(layer).items():
             name = f"{i}.{key}"
-            values = self.integers.values.get(name)
-            if values is None:
-                continue
+            values = self.integers.values[name]
             self.seen[name] = Range(fmt=self.config.formats.get(name))
             self.seen[name].add(values)
             if k is None:
@@ -134,44 +135,141 @@ class Assignment:
                 bits = self.config.spectrum_bits or SPECTRUM_BITS
                 self.pick(name, bits, self.cover(name, bits))
 
-    def _state(self, i, layer):
-        """Formats of a recurrent layer's gates, state and operand copy."""
-        bits = self.config.state_bits
-        lstm = layer.kind == "lstm"
-        gate = self.pick(f"{i}.gate", bits, bits - 1, least=1)
-        h = self.pick(f"{i}.h", bits, bits - 1, -40 if lstm else gate - 14,
-                      min(TABLE_FRAC_LIMIT, 2 * gate) if lstm else TABLE_FRAC_LIMIT)
-        copy = self._pick_operand(f"{i}.h", lambda bits: bits - 1, most=h)
-        if not lstm:
-            self.pick(f"{i}.d", bits, bits - 2, max(0, h - gate), min(h + 14, 30))
-        if layer.kind == "gru_reset_before":
-            self.pick(f"{i}.q", bits, bits - 1, copy, h + gate)
+    def _order(self, i, early):
+        """Formats of layer ``i`` in the order they are picked, before or after its weights align.
 
-    def _needed(self, i):
-        """Fraction bits that a table's input must have in layer ``i``; -40 without a table."""
-        layer = self.model.layers[i]
-        if layer.kind != "linear":
-            return max(2, self.formats[f"{i}.gate"].frac_bits - 14)
-        if layer.activation not in ("sigmoid", "tanh"):
-            return -40
-        out = self.config.formats.get(f"{i}.y")
-        out = self.config.state_bits - 1 if out is None else out.frac_bits
-        return max(2, out - (16 if layer.activation == "sigmoid" else 14))
+        First gates, then what is kept or multiplied; sums behind the factors they are aligned to.
+        """
+        cell = self.model.layers[i].description
+        kept = [name for name in (*cell.states, *cell.operands) if cell.rules[name] != "tried"]
+        first = [name for name, rule in cell.formats if rule in ("gate", "unit", "two")]
+        first.sort(key=lambda name: (cell.rules[name] != "gate", name not in kept))
+        first = [*first, *(name for name in kept if name not in first)]
+        if early:
+            return list(dict.fromkeys(first))
+        left, found = [*cell.constants, *(n for n in cell.rules if n not in first)], []
+        if cell.kind == "linear":
+            left = list(cell.rules)
+            left.sort(key=lambda name: cell.rules[name] != "result")
+        while left:
+            # what an op shifts or makes comes behind what it multiplies
+            free = [name for name in left if not self._behind(cell, name) & set(left) - {name}]
+            tried = [name for name in free or left if cell.rules.get(name) != "tried"]
+            found.append((tried or free or left)[0])
+            left.remove(found[-1])
+        return found
+
+    @staticmethod
+    def _behind(cell, name):
+        """Formats that are picked before the format ``name``."""
+        found = set()
+        for op, product in zip(cell.ops, cell.drains):
+            if not op.is_table and not is_copy(op, product):
+                factors = {product.pre if product is not None else cell.format_of(op.a)}
+                factors |= {cell.format_of(op.b)} if op.b else set()
+                if op.fmt == name or op.c and cell.format_of(op.c) == name:
+                    found |= factors
+        return found
+
+    def _early(self, i):
+        """Formats of a recurrent layer's gates, states and operand copies."""
+        cell = self.model.layers[i].description
+        for name in self._order(i, early=True):
+            self._pick(i, name)
+            if name in cell.operands:
+                self._copies(i, name)
+        for name in cell.operands:
+            if cell.rules[name] == "tried":
+                self._copies(i, name)
+
+    def _copies(self, i, name):
+        """Pick the format of the operand copies of a value and of those that share it."""
+        cell, bounds = self.model.layers[i].description, self.bounds[i]
+        copy = f"{cell.shared(name)}_operand"
+        if f"{i}.{copy}" in self.formats:
+            return
+        names = [other for other in cell.operands if cell.shared(other) == cell.shared(name)]
+        unit = all(cell.rules[other] == "unit" for other in names)
+        seen = [self.seen[f"{i}.{other}_operand"] for other in names]
+        low, high = min(s.low for s in seen), max(s.high for s in seen)
+        frac = self._pick_operand(
+            f"{i}.{cell.shared(name)}",
+            lambda bits: bits - 1 if unit else cover(f"{i}.{copy}", low, high, bits),
+            least=bounds.least[copy], most=bounds.most[copy])
+        bounds.settle(copy, frac)
+
+    def _late(self, i):
+        """Formats of a layer's sums and of what follows from them, once its weights have theirs."""
+        for product in self.model.layers[i].description.products:
+            self.bounds[i].cap(product.pre, self.finest[f"{i}.{product.pre}"])
+        for name in self._order(i, early=False):
+            self._pick(i, name)
+
+    def _pick(self, i, name):
+        """Pick one format of layer ``i`` by its rule, within the bounds that the others leave."""
+        cell, bounds = self.model.layers[i].description, self.bounds[i]
+        full, bits = f"{i}.{name}", self.config.state_bits
+        least, most, rule = bounds.least[name], bounds.most[name], cell.rules.get(name, "constant")
+        if least > most and full not in self.config.formats:
+            raise RnnhwError(f"{full} would need at least {least} and at most {most} fraction bits "
+                             "beside the other formats; fix other formats, or none.")
+        if rule == "table":
+            out = max(self.formats[f"{i}.{op.fmt}"].frac_bits for op in tables(cell, name))
+            flat = flat_range(out)
+            frac = max(self._default_frac(full), bits - flat.bit_length())
+            frac = self.pick(full, bits, frac, least, most, enough=flat)
+        elif rule == "tried":
+            frac = self._pick_tried(i, name, least, most)
+        else:
+            frac = self.pick(full, bits, self._frac(rule, i, name), least, most)
+        bounds.settle(name, frac)
+
+    def _frac(self, rule, i, name):
+        """Fraction bits that a rule would give."""
+        bits = self.config.state_bits
+        if rule in ("gate", "unit", "result"):
+            return bits - 1
+        if rule == "two":
+            return bits - 2
+        if rule == "sum":
+            return self._default_frac(f"{i}.{name}")
+        if rule == "same":
+            op, product = next(pair for pair in zip(
+                self.model.layers[i].description.ops, self.model.layers[i].description.drains)
+                if pair[0].fmt == name)
+            return self.formats[f"{i}.{product.pre if product else op.a}"].frac_bits
+        # a bit of headroom where the width can spare it
+        return self.cover(f"{i}.{name}", bits) - (rule == "wide" and bits >= HEADROOM_BITS)
+
+    def _pick_tried(self, i, name, least, most):
+        """Pick the first candidate of a format that is settled by the SQNR of the output."""
+        cell, full = self.model.layers[i].description, f"{i}.{name}"
+        bits = self.config.cell_bits or self.config.state_bits
+        frac = self.cover(full, bits)
+        if full not in self.config.formats:
+            # finer than what is added is no use; finer than bits - 3 less than headroom of +-4
+            gate = [self.formats[f"{i}.{gate}"].frac_bits for gate, rule in cell.formats
+                    if rule == "gate"]
+            most = max(least, min([most, max(PRE_FRAC, bits - 3), *gate]))
+        found = self.pick(full, bits, frac, least, most, enough=inf)
+        self._try(full, bits, range(frac, frac + 4), least, most)
+        return found
 
     def _acc_needed(self, i):
-        """Fraction bits that layer ``i``'s accumulator must have: no sum is shifted to the left."""
-        fixed = [self.config.formats.get(f"{i}.{key}") for key in tensors(self.model.layers[i])
-                 if key.startswith("pre")]
-        return max([self._needed(i)] + [min(fmt.frac_bits, TABLE_FRAC_LIMIT) for fmt in fixed
-                                        if fmt is not None])
+        """Fraction bits that layer ``i``'s accumulators must have: no sum is shifted to the left.
+        """
+        names = [product.pre for product in self.model.layers[i].description.products]
+        fixed = [self.config.formats.get(f"{i}.{name}") for name in names]
+        return max([self.bounds[i].least[name] for name in names]
+                   + [min(fmt.frac_bits, FRAC_LIMIT) for fmt in fixed if fmt is not None])
 
     def _drains(self, i, before):
         """Formats of the spectra of layer ``i``, and the finest that its sums may be drained in."""
         layer, integers = self.model.layers[i], self.integers
         sizes = block_sizes(layer)
-        for product in cell_for(layer.kind, *sizes).products:
-            k = product.block_size(*sizes)
-            frac = integers.acc_frac[i, product.weight]
+        for product in split(layer.description, sizes).products:
+            k = product.block_size(sizes)
+            frac = acc = integers.acc_frac[i, product.weights[0]]
             if k is not None:
                 name = f"{i}.{product.spectrum}"
                 self.seen[name] = seen = self.seen.get(
@@ -180,8 +278,8 @@ class Assignment:
                                                     product):
                     seen.add(sums)
                 frac = min(frac, self.cover(name, DRAINED_BITS) - SPECTRUM_HEADROOM)
-                frac = self.pick(name, DRAINED_BITS, frac, self._needed(i) - growth(k),
-                                 integers.acc_frac[i, product.weight]) + growth(k)
+                least = self.bounds[i].least[product.pre] - growth(k)
+                frac = self.pick(name, DRAINED_BITS, frac, least, acc) + growth(k)
             name = f"{i}.{product.pre}"
             self.finest[name] = min(frac, self.finest.get(name, frac))
 
@@ -190,60 +288,12 @@ class Assignment:
         bits = self.config.state_bits
         return min(self.cover(name, bits), max(PRE_FRAC, bits - 5))
 
-    def _table_input(self, name, out, least, most):
-        """Pick the format of a tensor that only feeds a table into ``out`` fraction bits.
-
-        It need not hold more than where the functions are flat.
-        """
-        bits = self.config.state_bits
-        flat = flat_range(out)
-        frac = max(self._default_frac(name), bits - flat.bit_length())
-        self.pick(name, bits, frac, least, min(most, TABLE_FRAC_LIMIT), enough=flat)
-
-    def _sums(self, i, layer):
-        """Formats of a recurrent layer's sums, and candidates for ``c``."""
-        bits, finest = self.config.state_bits, self.finest
-        gate, least = self.formats[f"{i}.gate"].frac_bits, self._needed(i)
-        self._table_input(f"{i}.pre", gate, least, finest[f"{i}.pre"])
-        if layer.kind == "gru":
-            nh = self.pick(f"{i}.pre_nh", bits, self._default_frac(f"{i}.pre_nh"),
-                           least - gate, min(finest[f"{i}.pre_nh"], TABLE_FRAC_LIMIT))
-            self.pick(f"{i}.pre_nx", bits, self._default_frac(f"{i}.pre_nx"),
-                      nh + gate - 40,
-                      min(finest[f"{i}.pre_nx"], nh + gate, TABLE_FRAC_LIMIT))
-            self._table_input(f"{i}.s", gate, least, nh + gate)
-        elif layer.kind == "gru_reset_before":
-            self._table_input(f"{i}.pre_n", gate, least, finest[f"{i}.pre_n"])
-        else:
-            bits = self.config.cell_bits or bits
-            frac = self.cover(f"{i}.c", bits)
-            most = TABLE_FRAC_LIMIT
-            if f"{i}.c" not in self.config.formats:
-                # finer than p is no use; finer than bits - 3 less than the headroom of +-4
-                most = min(gate, max(PRE_FRAC, bits - 3))
-            self.pick(f"{i}.c", bits, frac, least, most, enough=inf)
-            self._try(f"{i}.c", bits, range(frac, frac + 4), least, most)
-
     def _try(self, name, width, fracs, least, most):
         """Note formats of ``name`` to be tried where the user fixed none."""
         if name not in self.config.formats:
             fracs = dict.fromkeys(max(least, min(frac, most)) for frac in fracs)
             if len(fracs) > 1:
                 self.choices[name] = [FixedFormat(width, frac) for frac in fracs]
-
-    def _linear(self, i, layer):
-        """Formats of a Linear layer's sum, output and operand copy."""
-        bits, finest = self.config.state_bits, self.finest[f"{i}.pre"]
-        if layer.activation in ("sigmoid", "tanh"):
-            y = self.pick(f"{i}.y", bits, bits - 1, least=1)
-            self._table_input(f"{i}.pre", y, self._needed(i), finest)
-        else:
-            # a bit of headroom where the width can spare it
-            frac = self.cover(f"{i}.pre", bits) - (bits >= HEADROOM_BITS)
-            pre = self.pick(f"{i}.pre", bits, frac, most=finest)
-            y = self.pick(f"{i}.y", bits, pre, most=pre + 14)
-        if i < len(self.model.layers) - 1:
-            self._pick_operand(f"{i}.y", lambda bits: self.cover(f"{i}.y_operand", bits), most=y)
 
     def result(self, count=None):
         """The quantised model, or its first ``count`` layers."""
@@ -258,15 +308,18 @@ class Assignment:
 
         add("x", "x")
         for i, layer in enumerate(model.layers[:count]):
+            cell, sizes = layer.description, block_sizes(layer)
             formats = {tensor: self.formats[f"{i}.{tensor}"] for tensor in tensors(layer)
                        if not tensor.endswith("_operand")}
-            acc = [integers.acc_frac.get((i, key)) for key in ("weight_ih", "weight_hh")]
-            layers.append(QuantizedLayer(layer=layer, formats=formats, acc_frac=acc[0],
-                                         acc_frac_hh=acc[1], **integers.layers[i]))
-            source = f"{i}.{'y' if layer.kind == 'linear' else 'h'}"
-            if f"{source}_operand" in self.formats:
-                add(source, source)
-            if layer.kind == "gru_reset_before":
-                add(f"{i}.q", source, block_sizes(layer)[1:])
+            layers.append(QuantizedLayer(
+                layer=layer, formats=formats, constants=integers.quantize_constants(i),
+                acc_fracs={name: integers.acc_frac[i, name] for name in sizes},
+                **integers.layers[i]))
+            for name in cell.operands:
+                source = f"{i}.{cell.shared(name)}"
+                if f"{source}_operand" in self.formats:
+                    own = [sizes[weight] for product in cell.products
+                           for operand, weight, _ in product.parts if plain(operand) == name]
+                    add(f"{i}.{name}", source, *([] if name == cell.output else [own]))
         return QuantizedModel(model=model, layers=tuple(layers), operands=operands, shifts=shifts,
                               activation=self.table)

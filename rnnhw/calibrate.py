@@ -5,8 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import fourier, reference
+from .cells import plain, previous
 from .formats import Range
-from .model import block_sizes
+from .interpret import tensors
+from .layers import block_sizes, constants
+from .segments import read
 
 CHUNK_VALUES = 1 << 22     # values of a trace held at once
 SAMPLE_SEQUENCES = 32
@@ -41,13 +44,13 @@ class Sample:
 
 
 def _step_products(model):
-    return sum(layer.input_size * layer.weight_ih.shape[0] + layer.weight_hh.size
-               if layer.kind != "linear" else layer.weight.size for layer in model.layers)
+    return sum(layer.array(matrix.name).size for layer in model.layers
+               for matrix in layer.description.matrices)
 
 
 def chunks(model, x, lengths):
     """Slices of the batch whose traces fit the memory, as ``(rows, x, lengths)``."""
-    values = x.shape[1] * sum(12 * layer.output_size for layer in model.layers)
+    values = x.shape[1] * sum(12 * layer.hidden_size for layer in model.layers)
     size = max(1, CHUNK_VALUES // values)
     for start in range(0, len(x), size):
         rows = slice(start, start + size)
@@ -77,29 +80,29 @@ def ranges(model, x, lengths, fixed):
     """Ranges of all tensors over the valid steps of ``x``, by name.
 
     ``fixed`` gives formats for which values beyond are counted. Besides the names of
-    :func:`reference.trace` there are ``{i}.d``, ``{i}.gate`` (-1..1 by definition) and the operand
-    copies ``{i}.h_operand``, ``{i}.q_operand`` and ``{i}.y_operand``.
+    :func:`reference.trace` there are ``{i}.gate`` (-1..1 by definition), the operand copies, as
+    ``{i}.h_operand``, and the element-wise constants.
     """
     found = {}
 
     def add(name, values):
-        for key in (name, f"{name}_operand") if name[-2:] in (".h", ".q", ".y") else (name,):
-            found.setdefault(key, Range(fmt=fixed.get(key))).add(values)
+        found.setdefault(name, Range(fmt=fixed.get(name))).add(values)
 
     for _, part, cut in chunks(model, x, lengths):
         trace = reference.trace(model, part, cut)
-        for name, values in trace.items():
-            on_last = name != "x" and model.on_last[int(name.split(".")[0])]
-            add(name, valid_rows(values, cut, on_last))
+        add("x", valid_rows(trace["x"], cut, False))
         for i, layer in enumerate(model.layers):
-            if layer.kind in ("gru", "gru_reset_before"):
-                h = trace[f"{i}.h"]
-                before = np.concatenate([np.zeros_like(h[:, :1]), h[:, :-1]], axis=1)
-                new = np.tanh(trace[f"{i}.s" if layer.kind == "gru" else f"{i}.pre_n"])
-                add(f"{i}.d", valid_rows(before - new, cut, False))
+            for name, *_ in tensors(layer.description):
+                values = valid_rows(trace[f"{i}.{name}"], cut, model.on_last[i])
+                add(f"{i}.{name}", values)
+                if name in layer.description.operands:
+                    add(f"{i}.{name}_operand", values)
     for i, layer in enumerate(model.layers):
-        if layer.kind != "linear":
-            found[f"{i}.gate"] = Range(-1.0, 1.0, 0)
+        for name, rule in layer.description.formats:
+            if rule == "gate":
+                found[f"{i}.{name}"] = Range(-1.0, 1.0, 0)
+        for name, values in constants(layer).items():
+            add(f"{i}.{name}", values)
     return found
 
 
@@ -107,14 +110,15 @@ def operand_values(sample, model, i, before):
     """Float operands of layer ``i`` at the valid steps, by name: ``x``, ``h`` (of the step before),
     ``q``; each (steps, units). ``before`` is the segment that the layer reads as x.
     """
-    found = {"x": sample.trace[before]}
-    if f"{i}.h" in sample.trace:
-        h = sample.trace[f"{i}.h"]
-        found["h"] = np.concatenate([np.zeros_like(h[:, :1]), h[:, :-1]], axis=1)
-    if f"{i}.q" in sample.trace:
-        found["q"] = sample.trace[f"{i}.q"]
-    return {name: valid_rows(values, sample.lengths, model.on_last[i])
-            for name, values in found.items()}
+    found = {}
+    for product in model.layers[i].description.products:
+        for name in product.operands:
+            if name not in found:
+                values = sample.trace[before if name == "x" else f"{i}.{plain(name)}"]
+                if name != "x" and previous(name):
+                    values = np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], axis=1)
+                found[name] = valid_rows(values, sample.lengths, model.on_last[i])
+    return found
 
 
 def spectral_sums(sample, model, integers, i, before, product):
@@ -122,16 +126,16 @@ def spectral_sums(sample, model, integers, i, before, product):
 
     From the integers, on quantised operands of the float trace; chunk by chunk of steps.
     """
-    k = product.block_size(*block_sizes(model.layers[i]))
-    layer, frac = integers.layers[i], integers.acc_frac[i, product.weight]
+    k = product.block_size(block_sizes(model.layers[i]))
+    layer, frac = integers.layers[i], integers.acc_frac[i, product.weights[0]]
     values = operand_values(sample, model, i, before)
     bias = 0
-    if not product.apart:
+    if product.biases:
         bias = np.concatenate([layer["bias"][name] for name in product.sums])
     parts = []
-    for name in product.operands:
-        segment = before if name == "x" else f"{i}.h"
-        weight = layer["weight_ih" if name == "x" else "weight_hh"][list(product.gates)]
+    for name, weight, gates in product.parts:
+        segment = read(model, i, before, name)
+        weight = layer["weights"][weight][list(gates)]
         parts.append((values[name], integers.operand(segment), integers.shift(segment, k),
                       weight.reshape(-1, *weight.shape[2:])))
     rows = len(parts[0][3]) * k

@@ -11,6 +11,7 @@ from .compiler import least_lanes, lower
 from .memories import RAMS, lay_out, rams, shape
 from .program import Multipliers, latencies
 from .rowblocks import block_size, block_sizes, row_blocks
+from .rowblocks import units as unit_count
 from .schedule import Schedule
 from .spaces import Engine
 
@@ -47,8 +48,8 @@ class Candidate(Multipliers):
         for key in self.quantized.shifts:
             name, _, k = key.partition("/")
             if k:
-                size = (self.quantized.model.input_size if name == "x"
-                        else layers[int(name.split(".")[0])].layer.output_size)
+                layer, _, value = name.partition(".")
+                size = _length(layers[int(layer)], value) if value else layers[0].layer.input_size
                 found.setdefault((int(k), name == "x"), []).append(size)
         return sum(self.engine.pair_multipliers(k, lengths, x)
                    for (k, x), lengths in found.items())
@@ -60,8 +61,7 @@ class Candidate(Multipliers):
         for q, on_last in zip(self.quantized.layers, self.quantized.model.on_last):
             cycles = sum(ceil(ceil(n / (block_size(q, product) or 1)) / (1 + self.fast))
                          for product, _, _ in self._blocks(q)
-                         for n in (q.layer.input_size if name == "x" else q.layer.output_size
-                                   for name in product.operands))
+                         for n in (_length(q, name) for name in product.operands))
             usual, last = usual + cycles * (not on_last), last + cycles
         return usual, last
 
@@ -91,9 +91,9 @@ class Candidate(Multipliers):
         for q in self.quantized.layers:
             for product, _, units in self._blocks(q):
                 k = block_size(q, product)
-                names = ("weight_ih", "weight_hh") if k is None else [
-                    "weight_ih" if name == "x" else "weight_hh" for name in product.operands]
-                bits = max(q.formats[name].width for name in names if name in q.formats)
+                names = product.weights if k else [
+                    name for name, size in q.block_sizes.items() if not size]
+                bits = max(q.formats[name].width for name in names)
                 columns = self.lanes
                 if k is not None:
                     columns = self.lanes // self.engine.lanes(k) * k
@@ -130,10 +130,17 @@ class Candidate(Multipliers):
         return Schedule(self.program)
 
 
+def _length(layer, operand):
+    """Elements of an operand of a layer's products."""
+    if operand == "x":
+        return layer.layer.input_size
+    return getattr(layer.layer, cell_of(layer).size(operand))
+
+
 def lane_counts(quantized, slices, most, products=4):
     """Lane counts at most ``most``: of each, fewer lanes would make more row blocks."""
     units = {k: len(bin_lanes(k, products)) for k in block_sizes(quantized)} or {1: slices}
-    useful = max(len(p.sums) * ceil(q.layer.output_size / (k or slices)) * (units.get(k, slices))
+    useful = max(len(p.sums) * ceil(unit_count(q, p) / (k or slices)) * (units.get(k, slices))
                  for q in quantized.layers for p in cell_of(q).products
                  for k in [block_size(q, p)])
     least, found, before = least_lanes(quantized, slices, products), [], None

@@ -112,10 +112,8 @@ def _widths(quantized, products=4):
     """
     weights, operands = [], []
     for q in quantized.layers:
-        for name in ("weight_ih", "weight_hh"):
-            if name in q.formats:
-                weights.append(q.formats[name].width
-                               + (getattr(q, name).ndim == 4 and products == 3))
+        weights += [q.formats[name].width + bool(k and products == 3)
+                    for name, k in q.block_sizes.items()]
     for key, shift in quantized.shifts.items():
         name, _, k = key.partition("/")
         growth = int(k).bit_length() - 1 + (products == 3) if k else 0

@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 
 from .bins import bin_lanes
-from .cells import cell_of
+from .cells import cell_of, plain, previous
 from .costs import cost
 from .errors import RnnhwError
 from .listing import orders
@@ -14,7 +14,7 @@ from .placement import gaps, place
 from .plain import Plain
 from .program import Program
 from .records import RangeRow, Segment
-from .rowblocks import block_size, block_sizes, fresh, row_blocks
+from .rowblocks import block_size, block_sizes, row_blocks
 from .schedule import Schedule
 from .spectra import Spectra
 from .vectorrows import VectorRows, addressed
@@ -157,21 +157,20 @@ class _Lowering:
 
     def _operands(self, i, product):
         """Operand runs of a block, oldest first, input, own last state, fresh values: ``(age,
-        matrix, operand segment, fields)``."""
-        found, q = [], self.q.layers[i]
-        k = block_size(q, product)
-        for name, weight in zip(product.operands, product.weights):
+        matrix, gates, operand segment, fields)``."""
+        found, k = [], block_size(self.q.layers[i], product)
+        for name, weight, gates in product.parts:
             if name == "x" and i == 0:
-                found.append((0, weight, self.q.segment_key("x", k), {}))
+                found.append((0, weight, gates, self.q.segment_key("x", k), {}))
                 continue
             own = name != "x"
-            key = '.'.join((str(i), name.rstrip("'"))) if own else self._output_segment(i - 1)
+            key = f"{i}.{plain(name)}" if own else self._output_segment(i - 1)
             key = self.q.segment_key(key, k)
             segment = self.segments[self.by_name[key]]
-            is_fresh = fresh(name) if own else self.late[i] == self.late[i - 1]
-            age = 1 if not is_fresh else 3 if own else 2
-            found.append((age, weight, key, {"need": segment.words if is_fresh else 0,
-                                             "previous": not is_fresh}))
+            fresh = not previous(name) if own else self.late[i] == self.late[i - 1]
+            age = 1 if not fresh else 3 if own else 2
+            found.append((age, weight, gates, key,
+                          {"need": segment.words if fresh else 0, "previous": not fresh}))
         return sorted(found, key=lambda run: run[0])
 
     def _output_segment(self, i):
@@ -181,14 +180,14 @@ class _Lowering:
         """Runs of a row block, and their weights."""
         runs, layer = self._operands(i, product), self.q.layers[i]
         space = self.space_of[block_size(layer, product)]
-        for position, (_, weight, key, fields) in enumerate(runs):
-            contents = space.weights(layer, weight, product, u0, u1)
+        for position, (_, weight, gates, key, fields) in enumerate(runs):
+            contents = space.weights(layer, weight, gates, product, u0, u1)
             (self.late_weights if self.late[i] else self.weights).append(contents)
             segment = self.by_name.get(key, -1)
             base = self.segments[segment].base // space.align if segment >= 0 else 0
             tail = {}
             if position == len(runs) - 1:
-                tail, bound = space.drain(i, product, [(w, k) for _, w, k, _ in runs], u0, u1)
+                tail, bound = space.drain(i, product, [run[1:4] for run in runs], u0, u1)
                 self.acc_bound = max(self.acc_bound, bound)
             self.ranges.append(RangeRow(
                 segment=segment, base=base, count=len(contents), start_block=position == 0,

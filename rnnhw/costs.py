@@ -1,23 +1,34 @@
 """What a step of a layer costs: operations and parameters, by the survey's formulas.
 
-Reference: Rezk et al. 2020, table 3. With m inputs, n hidden units and o outputs:
+Reference: Rezk et al. 2020, table 3. With m inputs, n hidden units, p units of a projection and o
+outputs, M the numbers of all matrices:
 
-======  =================  ==============  =========  ===========  ======
-layer   multiplications    additions       nonlinear  weights      biases
-======  =================  ==============  =========  ===========  ======
-LSTM    4n^2 + 4nm + 3n    4n^2+4nm + 5n   5n         4n^2 + 4nm   4n
-GRU     3n^2 + 3nm + 3n    3n^2+3nm + 2n   3n         3n^2 + 3nm   none
-linear  om                 om              o or none  om           o
-======  =================  ==============  =========  ===========  ======
+=====================  ================  =======  =======  =========  ============  ======
+layer                  M                 mult.    add.     nonlinear  weights       biases
+=====================  ================  =======  =======  =========  ============  ======
+LSTM                   4n^2 + 4nm        M + 3n   M + 5n   5n         M             4n
+full peepholes         7n^2 + 4nm        M + 3n   M + 5n   5n         M             4n
+diagonal peepholes     4n^2 + 4nm        M + 6n   M + 8n   5n         M + 3n        4n
+projection             4np + 4nm + np    M + 3n   M + 5n   5n         M             4n
+diagonal, projection   4np + 4nm + np    M + 6n   M + 8n   5n         M + 3n        4n
+GRU                    3n^2 + 3nm        M + 3n   M + 2n   3n         M             none
+QRNN, k = 1            3nm               M + 3n   M + 2n   3n         M             none
+SRU                    3nm               M + 6n   M + 8n   2n         M + 2n        2n
+linear                 om                M        M        o or none  M             o
+=====================  ================  =======  =======  =========  ============  ======
 
-The table's GRU is one without biases; what a model really holds is ``bias_values``. Of a
-block-circulant matrix ``weights`` counts the p*q*k numbers a gate that are stored; operations and
-``macs`` stay those of the dense matrix.
+The table's GRU and QRNN are without biases; what a model really holds is ``bias_values``. A cell
+that the table lacks counts what its ops do. An SRU that adds x as it is has no skip matrix there,
+though the array multiplies by the identity, as ``macs`` says. Of a block-circulant matrix
+``weights`` counts the p*q*k numbers a gate that are stored; operations and ``macs`` stay those of
+the dense matrix.
 """
 
 from dataclasses import dataclass, fields
 
-from .model import matrices
+import numpy as np
+
+from .layers import biases, constants, matrices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +38,7 @@ class Cost:
     Parameters
     ----------
     multiplications, additions, nonlinear, weights, biases : int
-        As the table counts them; ``biases`` is 0 for a GRU.
+        As the table counts them; ``biases`` is 0 for a GRU or QRNN.
     macs : int
         Multiply-accumulates of the matrix products alone, one for each entry of the matrices.
     bias_values : int
@@ -63,20 +74,35 @@ class Cost:
                        for f in fields(self)})
 
 
+def per_unit(cell):
+    """Multiplications, additions, nonlinear functions and biases a unit beside the products.
+
+    Those of the table where the cell names them, else those that its ops carry out.
+    """
+    if cell.costs is not None:
+        return cell.costs
+    biased = sum(len(product.sums) for product in cell.products if product.biases)
+    ops = [(bool(op.b), bool(op.c), op.is_table or op.fn == "relu") for op in cell.ops]
+    multiplications, additions, nonlinear = map(sum, zip(*ops))
+    return multiplications, additions + biased, nonlinear, biased
+
+
 def _layer_cost(layer):
-    m, n = layer.input_size, layer.output_size
-    stored = sum(weight.size if circulant is None else circulant.blocks.size
-                 for _, weight, circulant, _ in matrices(layer))
-    if layer.kind == "linear":
-        return Cost(multiplications=n * m, additions=n * m, weights=stored, biases=n, macs=n * m,
-                    nonlinear=n if layer.activation != "none" else 0, bias_values=n)
-    if layer.cell == "lstm":
-        products = 4 * n * (n + m)
-        return Cost(multiplications=products + 3 * n, additions=products + 5 * n, nonlinear=5 * n,
-                    weights=stored, biases=4 * n, macs=products, bias_values=4 * n)
-    products = 3 * n * (n + m)
-    return Cost(multiplications=products + 3 * n, additions=products + 2 * n, nonlinear=3 * n,
-                weights=stored, macs=products, bias_values=(4 if layer.reset_after else 3) * n)
+    cell, n = layer.description, layer.hidden_size
+    macs = stored = skipped = 0
+    for (_, weight, circulant, _), matrix in zip(matrices(layer), cell.matrices):
+        macs += weight.size
+        # a skip that moves x as it is multiplies by nothing
+        if matrix.identity and np.array_equal(weight, np.eye(len(weight))):
+            skipped += weight.size
+        else:
+            stored += weight.size if circulant is None else circulant.blocks.size
+    stored += sum(values.size for values in constants(layer).values())
+    multiplications, additions, nonlinear, counted = per_unit(cell)
+    return Cost(multiplications=macs - skipped + multiplications * n,
+                additions=macs - skipped + additions * n, nonlinear=nonlinear * n,
+                weights=stored, biases=counted * n, macs=macs,
+                bias_values=sum(values.size for values in biases(layer).values()))
 
 
 def cost(part):

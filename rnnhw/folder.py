@@ -14,7 +14,6 @@ from .config import Config
 from .design import Design
 from .errors import RnnhwError
 from .fixed import FixedFormat
-from .model import Linear
 from .quantized import QuantizedLayer, QuantizedModel
 from .report import plain, to_json
 
@@ -26,16 +25,17 @@ def _integers(quantized):
     """(what the integers mean, ready for JSON; the integers by name) of a quantised model."""
     arrays, layers = {}, []
     for i, q in enumerate(quantized.layers):
-        arrays[f"{i}.weight_ih"] = q.weight_ih
-        if q.weight_hh is not None:
-            arrays[f"{i}.weight_hh"] = q.weight_hh
+        for name, values in q.weights.items():
+            arrays[f"{i}.{name}"] = values
         for name, values in q.bias.items():
             arrays[f"{i}.bias.{name}"] = values
+        for name, values in q.constants.items():
+            arrays[f"{i}.constant.{name}"] = values
+        apart = {_acc_key(name): frac for name, frac in q.acc_fracs.items() if frac != q.acc_frac}
         layers.append({"kind": q.layer.kind, "input_size": q.layer.input_size,
                        "output_size": q.layer.output_size,
                        **({"activation": q.layer.activation} if q.layer.kind == "linear" else {}),
-                       "acc_frac": q.acc_frac, "bias": list(q.bias),
-                       **({"acc_frac_hh": q.acc_frac_hh} if q.acc_frac_hh != q.acc_frac else {}),
+                       "acc_frac": q.acc_frac, "bias": list(q.bias), **apart,
                        "formats": {name: str(fmt) for name, fmt in q.formats.items()}})
     table = quantized.activation
     activation = table and to_plain(table)
@@ -43,6 +43,11 @@ def _integers(quantized):
                  "operands": {name: str(fmt) for name, fmt in quantized.operands.items()},
                  "shifts": dict(quantized.shifts), "activation": activation}
     return structure, {name: np.asarray(a, np.int64) for name, a in arrays.items()}
+
+
+def _acc_key(name):
+    """Key of the fraction bits of a matrix's accumulators, where not those of the input's."""
+    return f"acc_frac_{name.removeprefix('weight_')}"
 
 
 def digest(quantized):
@@ -138,12 +143,13 @@ def _quantized(model, text, arrays):
     layers = []
     for i, (layer, entry) in enumerate(zip(model.layers, text["layers"], strict=True)):
         formats = {name: FixedFormat.parse(fmt) for name, fmt in entry["formats"].items()}
-        linear = isinstance(layer, Linear)
+        cell, frac = layer.description, entry["acc_frac"]
         layers.append(QuantizedLayer(
-            layer=layer, weight_ih=arrays[f"{i}.weight_ih"],
-            weight_hh=None if linear else arrays[f"{i}.weight_hh"],
+            layer=layer, weights={name: arrays[f"{i}.{name}"] for name in cell.matrix},
             bias={name: arrays[f"{i}.bias.{name}"] for name in entry["bias"]},
-            formats=formats, acc_frac=entry["acc_frac"], acc_frac_hh=entry.get("acc_frac_hh")))
+            constants={name: arrays[f"{i}.constant.{name}"] for name in cell.constants},
+            formats=formats,
+            acc_fracs={name: entry.get(_acc_key(name), frac) for name in cell.matrix}))
     table = text["activation"]
     table = table and restore(table)
     return QuantizedModel(

@@ -5,10 +5,10 @@ from math import ceil, frexp, inf, log, log2
 
 import numpy as np
 
-from .cells import cell_for
+from .cells import split
 from .errors import RnnhwError
 from .fixed import FixedFormat
-from .model import block_sizes
+from .layers import block_sizes
 
 WORD_BITS = 18             # of a word at a multiplier, an operand's shift included
 ACC_BITS = 48              # of an accumulator
@@ -19,14 +19,6 @@ FRAC_LIMIT = 40            # |frac_bits| that is ever chosen
 STRICT = 0.01, 2
 DENSE = 1, 2               # one fraction bit more than covers may have the less squared error
 MILD = 0.2, 8              # before a function that is flat where they saturate
-TENSORS = {
-    "lstm": ("weight_ih", "weight_hh", "pre", "gate", "c", "h", "h_operand"),
-    "gru": ("weight_ih", "weight_hh", "pre", "pre_nx", "pre_nh", "s", "gate", "d", "h",
-            "h_operand"),
-    "gru_reset_before": ("weight_ih", "weight_hh", "pre", "pre_n", "gate", "q", "d", "h",
-                         "h_operand"),
-    "linear": ("weight_ih", "pre", "y", "y_operand"),
-}
 
 
 @dataclass
@@ -96,11 +88,14 @@ def weight_frac(name, values, width):
 
 def tensors(layer):
     """Names of the tensors of a layer that have a format, in order."""
-    found, sizes = list(TENSORS[layer.kind]), block_sizes(layer)
-    for product in cell_for(layer.kind, *sizes).products:
-        if product.block_size(*sizes) is not None and product.spectrum not in found:
+    cell, sizes = layer.description, block_sizes(layer)
+    found = [*sizes, *cell.constants, *cell.rules]
+    for product in split(cell, sizes).products:
+        if product.block_size(sizes) is not None and product.spectrum not in found:
             found.insert(found.index(product.pre), product.spectrum)
-    return found
+    # values that one matrix multiplies have one format there
+    shared = dict.fromkeys(cell.shared(name) for name in cell.operands)
+    return [*found, *(f"{name}_operand" for name in shared)]
 
 
 def known_names(model):
@@ -108,8 +103,9 @@ def known_names(model):
     names = ["x"]
     for i, layer in enumerate(model.layers):
         names += [f"{i}.{tensor}" for tensor in tensors(layer)]
-    if model.layers[-1].kind == "linear":
-        names.remove(f"{len(model.layers) - 1}.y_operand")
+    last = model.layers[-1].description
+    if last.output not in last.states:
+        names.remove(f"{len(model.layers) - 1}.{last.output}_operand")
     return names
 
 
@@ -170,17 +166,17 @@ def check_fixed(name, fmt, seen, enough=None, dense=False):
 
 
 def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, guard=0):
-    """Left shifts of a chain's operand segments, so that each layer's products have one scale.
+    """Left shifts of a chain's operand segments, so that the products of each sum have one scale.
 
-    ``weights[ih] + operands[a] + shift[a] = weights[hh] + operands[b] + shift[b]`` for every link
-    ``(a, b, ih, hh)``. Shifts are the smallest that are not negative and give each ``(segment,
+    ``weights[v] + operands[a] + shift[a] = weights[w] + operands[b] + shift[b]`` for every link
+    ``(a, b, v, w)``. Shifts are the smallest that are not negative and give each ``(segment,
     weight, frac_bits)`` of ``needs`` its accumulator fraction. Where an operand and its shift pass
     ``limit`` bits, the finest product loses fraction bits: in its operand, or in its weights where
     those have more bits left. All shifts are then ``guard`` bits larger, or as many as fit.
 
     Parameters
     ----------
-    segments : names along the chain, input side first; ``links[k]`` joins the k-th to the next
+    segments : names along the chain, input side first; the links join them to a tree
     operands, weights : dicts of FixedFormat by segment and by weight tensor
     fixed : names of segments and weight tensors whose format the user fixed
 
@@ -196,25 +192,34 @@ def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, gua
     def frac(name):
         return formats[name].frac_bits - lost.get(name, 0)
 
+    def rise(link):
+        a, b, v, w = link
+        return frac(v) + frac(a) - frac(w) - frac(b)
+
     while True:
-        steps = [frac(ih) + frac(a) - frac(hh) - frac(b) for a, b, ih, hh in links]
-        totals = [sum(steps[:k]) for k in range(len(segments))]
-        shifts = {s: total - min(totals) for s, total in zip(segments, totals)}
-        worst = max(range(len(segments)), key=lambda k: shifts[segments[k]] - room[segments[k]])
-        name = segments[worst]
+        totals = {segments[0]: 0}
+        for _ in links:
+            for a, b, *names in links:
+                if a in totals:
+                    totals.setdefault(b, totals[a] + rise((a, b, *names)))
+                elif b in totals:
+                    totals[a] = totals[b] - rise((a, b, *names))
+        lowest = min(totals.values())
+        shifts = {s: totals[s] - lowest for s in segments}
+        name = max(segments, key=lambda s: shifts[s] - room[s])
         if shifts[name] <= room[name]:
             break
-        least = totals.index(min(totals))
-        path = range(min(least, worst), max(least, worst))
+        least = next(s for s in segments if not shifts[s])
+        path = _path(links, least, name)
         # along the path to the worst segment, the products on the near side of a rise are finer
-        sign, side = (1, 2) if worst > least else (-1, 3)
-        finer = [(abs(steps[k]), links[k][side]) for k in path
-                 if steps[k] * sign > 0 and links[k][side] not in fixed]
+        finer = [(abs(rise(link)), near) for link, near, sign in path
+                 if rise(link) * sign > 0 and near not in fixed]
         victims = [max(finer)[1]] if finer else []
-        if segments[least] not in fixed:
-            victims.append(segments[least])
+        if least not in fixed:
+            victims.append(least)
         if not victims:
-            named = [w for k in path for w in links[k][2:]]
+            passed = [link for link, *_ in path]
+            named = [w for link in links if link in passed for w in link[2:]]
             raise RnnhwError(f"Operands of {name}, {operands[name].width} bits wide, would need a "
                              f"left shift of {shifts[name]} bits, but words end at {limit} "
                              f"bits; fix fewer fraction bits in one of {', '.join(named)}.")
@@ -229,3 +234,16 @@ def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, gua
                              f"fraction bits, but {need} are needed for their sums; scale the data "
                              "down, use fewer activation_bits or fix a coarser format of the sums.")
     return shifts, lost
+
+
+def _path(links, start, end):
+    """``(link, weight on the near side, direction)`` of each link on the way through a tree."""
+    ways = {start: []}
+    while end not in ways:
+        for link in links:
+            a, b, v, w = link
+            if a in ways:
+                ways.setdefault(b, [*ways[a], (link, v, 1)])
+            elif b in ways:
+                ways[a] = [*ways[b], (link, w, -1)]
+    return ways[end]

@@ -3,14 +3,14 @@
 import numpy as np
 
 from . import fourier
+from .cells import split
 from .errors import RnnhwError
 from .fixed import FixedFormat
 from .formats import ACC_BITS, WORD_BITS, align
-from .model import GATES, block_sizes
-from .segments import SPECTRUM_WORD_BITS, groups, growth
+from .layers import biases, block_sizes, circulant_of, constants
+from .segments import SPECTRUM_WORD_BITS, groups, growth, heads, read, segment_key
 
 GUARD_BITS = 3             # below the operands of a transform; 0 where it is exact, for k = 4
-KEYS = ("weight_ih", "weight_hh")
 
 
 class Integers:
@@ -30,7 +30,7 @@ class Integers:
     shifts : dict by segment and basis (:func:`rnnhw.segments.segment_key`)
     guards : dict of guard bits, of the keys of ``shifts`` that are transformed
     acc_frac : dict by layer and matrix, ``(i, "weight_ih")``
-    layers : dict by layer of ``weight_ih``, ``weight_hh`` and ``bias``
+    layers : dict by layer of ``weights``, ``bias`` and, once all formats are there, ``constants``
     """
 
     def __init__(self, model, config, formats, notes):
@@ -54,21 +54,20 @@ class Integers:
             what = (f"a spectrum of blocks of {part.k} with its shift fits {SPECTRUM_WORD_BITS}"
                     if part.k else f"an operand with its shift fits {limit}")
             names = [_name(segment) for segment in part.segments.values()]
-            for name in [*names, *(w for link in part.links for w in link[2:])]:
+            for name in [*names, *(weight for _, weight, _ in part.products)]:
                 bits = before[name] - self.formats[name].frac_bits
                 if bits:
                     before[name] -= bits
                     self.notes.append(f"{name} lost {bits} fraction bit{'s' * (bits > 1)}, so that "
                                       f"{what} bits.")
-        head_of = dict(zip(chain, [head, *(f"{i}.h" for i in chain)]))
+        before = heads(self.model)
         for i in chain:
-            self._fit(i, head_of[i], needs[i])
+            self._fit(i, before[i], needs[i])
 
     def _align_group(self, part, needs):
         """Set the group's shifts; whether a tensor lost fraction bits on the way."""
         operands = {key: self.operand(segment) for key, segment in part.segments.items()}
         weights = {name: self.formats[name] for _, name, _ in part.products}
-        weights |= {name: self.formats[name] for link in part.links for name in link[2:]}
         names = {key: _name(segment) for key, segment in part.segments.items()}
         names |= {weight: weight for weight in weights}
         fixed = [key for key, name in names.items() if name in self.config.formats]
@@ -89,8 +88,9 @@ class Integers:
 
     def _fit(self, i, segment, need):
         """Integers of layer ``i``, with coarser weights where sums could pass 48 bits."""
-        names = [f"{i}.{key}" for key in KEYS if f"{i}.{key}" in self.formats]
-        least = [max(need - growth(k), 0) for k in block_sizes(self.model.layers[i])]
+        sizes = block_sizes(self.model.layers[i])
+        names = [f"{i}.{key}" for key in sizes]
+        least = [max(need - growth(k), 0) for k in sizes.values()]
         lost = 0
         while not self._integers(i, segment):
             if any(n in self.config.formats for n in names) or any(
@@ -113,32 +113,43 @@ class Integers:
     def _integers(self, i, segment):
         """Weights and biases of layer ``i``; whether no sum can need more than 48 bits."""
         layer = self.model.layers[i]
-        sizes = dict(zip(KEYS, block_sizes(layer)))
-        integers, bounds = {"weight_hh": None}, []
-        for key, name in zip(KEYS, (segment, f"{i}.h")):
-            fmt, k = self.formats.get(f"{i}.{key}"), sizes[key]
-            if fmt is not None:
-                operand, shift = self.operand(name), self.shift(name, k)
-                integers[key] = fmt.quantize(self.values[f"{i}.{key}"])
-                self.acc_frac[i, key] = fmt.frac_bits + operand.frac_bits + shift
-                bounds.append(_reach(integers[key]) << operand.width - 1 + shift + growth(k))
-        split = len(bounds) == 2 and sizes["weight_ih"] != sizes["weight_hh"]
-        bias = {}
-        for name, values in biases(layer).items():
-            key = bias_side(name)
-            values = values if sizes[key] is None else fourier.spectrum(
-                fourier.padded_blocks(values, sizes[key]))
-            with np.errstate(over="ignore"):
-                bias[name] = np.floor(np.ldexp(values, self.acc_frac[i, key]) + 0.5)
-        largest = max(float(np.abs(values).max()) for values in bias.values())
-        if (max(bounds) if split else sum(bounds)) + largest >= 1 << (ACC_BITS - 1):
-            return False
-        self.layers[i] = integers | {"bias": {k: v.astype(np.int64) for k, v in bias.items()}}
-        return True
+        sizes, found, floats = block_sizes(layer), {}, biases(layer)
+        cell = split(layer.description, sizes)
+        weights = {name: self.formats[f"{i}.{name}"].quantize(self.values[f"{i}.{name}"])
+                   for name in sizes}
+        fits = True
+        for product in cell.products:
+            k, bound = product.block_size(sizes), 0
+            for operand, weight, _ in product.parts:
+                name = read(self.model, i, segment, operand)
+                fmt, shift = self.operand(name), self.shift(name, k)
+                self.acc_frac[i, weight] = (self.formats[f"{i}.{weight}"].frac_bits
+                                            + fmt.frac_bits + shift)
+                bound += _reach(weights[weight]) << fmt.width - 1 + shift + growth(k)
+            for total in product.sums:
+                if product.biases:
+                    values = floats[total]
+                    if k is not None:
+                        values = fourier.spectrum(fourier.padded_blocks(values, k))
+                    with np.errstate(over="ignore"):
+                        found[total] = np.floor(np.ldexp(
+                            values, self.acc_frac[i, product.weights[0]]) + 0.5)
+            largest = max((float(np.abs(found[total]).max()) for total in product.sums
+                           if total in found), default=0)
+            fits = fits and bound + largest < 1 << (ACC_BITS - 1)
+        if fits:
+            bias = {total: found[total].astype(np.int64) for total in floats}
+            self.layers[i] = {"weights": weights, "bias": bias}
+        return fits
+
+    def quantize_constants(self, i):
+        """Codes of the element-wise constants of layer ``i``, in their formats."""
+        return {name: self.formats[f"{i}.{name}"].quantize(values)
+                for name, values in constants(self.model.layers[i]).items()}
 
     def shift(self, segment, k):
         """Shift of ``segment`` as blocks of ``k``, or dense."""
-        return self.shifts[segment if k is None else f"{segment}/{k}"]
+        return self.shifts[segment_key(segment, k)]
 
 
 def _name(segment):
@@ -161,26 +172,8 @@ def _reach(weight):
 def float_weights(layer):
     """Float matrices of a layer by the key of their integers: dense, or spectra (gates, p, q, k).
     """
-    if layer.kind == "linear":
-        found = {"weight_ih": (layer.weight, layer.circulant)}
-    else:
-        found = {"weight_ih": (layer.weight_ih, layer.circulant_ih),
-                 "weight_hh": (layer.weight_hh, layer.circulant_hh)}
-    return {key: dense if circulant is None else fourier.spectrum(circulant.blocks)
-            for key, (dense, circulant) in found.items()}
-
-
-def bias_side(name):
-    """The matrix to whose products the bias of a sum is added, where the two are apart."""
-    return "weight_ih" if name in ("nx", "y") else "weight_hh"
-
-
-def biases(layer):
-    """Float biases of a layer's drained sums, by name; two biases of one sum are added first."""
-    if layer.kind == "linear":
-        return {"y": layer.bias}
-    gates = GATES[layer.cell]
-    ih, hh = (dict(zip(gates, np.split(b, len(gates)))) for b in (layer.bias_ih, layer.bias_hh))
-    if layer.kind == "gru":
-        return {"r": ih["r"] + hh["r"], "z": ih["z"] + hh["z"], "nx": ih["n"], "nh": hh["n"]}
-    return {gate: ih[gate] + hh[gate] for gate in gates}
+    found = {}
+    for name in block_sizes(layer):
+        circulant = circulant_of(layer, name)
+        found[name] = layer.array(name) if circulant is None else fourier.spectrum(circulant.blocks)
+    return found

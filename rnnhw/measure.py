@@ -6,6 +6,8 @@ from . import calibrate, golden, reference
 from .fixed import FixedFormat
 from .formats import flat_range
 from .integers import float_weights
+from .interpret import tables
+from .layers import constants
 from .report import facts, number, table
 
 WARN_LSB = 1               # overshoot above which a saturation is worth a warning
@@ -97,7 +99,7 @@ def _formats(qmodel):
     yield "x", qmodel.input_format
     for i, layer in enumerate(qmodel.layers):
         yield from ((f"{i}.{name}", fmt) for name, fmt in layer.formats.items())
-        for key in "hqy":
+        for key in layer.layer.description.operands:
             if f"{i}.{key}" in qmodel.operands:
                 yield f"{i}.{key}_operand", qmodel.operands[f"{i}.{key}"]
 
@@ -105,13 +107,12 @@ def _formats(qmodel):
 def _circulant(qmodel):
     """``(name, facts)`` of every block-circulant matrix."""
     for i, q in enumerate(qmodel.layers):
-        for key, k in (("weight_ih", q.block_size_ih), ("weight_hh", q.block_size_hh)):
+        for key, k in q.block_sizes.items():
             if k is not None:
-                stored = getattr(q, key)
-                dense = q.layer.weight if q.layer.kind == "linear" else getattr(q.layer, key)
+                stored = q.weights[key]
                 yield f"{i}.{key}", {"block_size": k, "numbers": stored.size,
                                      "bits": stored.size * q.formats[key].width,
-                                     "dense_numbers": dense.size}
+                                     "dense_numbers": q.layer.array(key).size}
 
 
 def _activation(table):
@@ -121,7 +122,8 @@ def _activation(table):
 
 def _count_weights(qmodel, name, fmt):
     index, key = name.split(".")
-    values = float_weights(qmodel.layers[int(index)].layer)[key]
+    layer = qmodel.layers[int(index)].layer
+    values = (constants(layer) | float_weights(layer))[key]
     n, over = saturation(values, fmt)
     return n, values.size, over
 
@@ -129,13 +131,12 @@ def _count_weights(qmodel, name, fmt):
 def _flat(qmodel, name, fmt):
     """Whether the tensor feeds a table alone and holds all arguments at which that is not flat."""
     index, _, tensor = name.partition(".")
-    if tensor not in ("pre", "pre_n", "s"):
+    if name == "x" or qmodel.layers[int(index)].layer.description.rules.get(tensor) != "table":
         return False
     layer = qmodel.layers[int(index)]
-    if layer.layer.kind == "linear" and layer.layer.activation not in ("sigmoid", "tanh"):
-        return False
-    out = layer.formats["y" if layer.layer.kind == "linear" else "gate"]
-    return (fmt.max + 1) * fmt.lsb >= flat_range(out.frac_bits)
+    out = max(layer.formats[op.fmt].frac_bits
+              for op in tables(layer.layer.description, tensor))
+    return (fmt.max + 1) * fmt.lsb >= flat_range(out)
 
 
 def _warnings(tensors, random):

@@ -1,11 +1,13 @@
 """The project's own model file: an ``.npz`` of plain arrays with a JSON list of layers.
 
-Keys: ``layers``, JSON text, a list with one object a layer: ``kind`` (lstm, gru, linear), its sizes
-(``input_size``; ``hidden_size`` or, of linear, ``output_size``) and options (``name``; of gru
-``reset_after``; of linear ``activation``); ``model``, optional JSON text with ``name`` and
+Keys: ``layers``, JSON text, a list with one object a layer: ``kind`` (a family of
+:data:`rnnhw.cells.FAMILIES`, or linear), its sizes (``input_size``; ``hidden_size`` and, of a
+projected lstm or of linear, ``output_size``) and options (``name``; of gru ``reset_after``; of lstm
+``input_forget``; of rnn and linear ``activation``); ``model``, optional JSON text with ``name`` and
 ``last_step``; and for layer i ``<i>.weight_ih``, ``<i>.weight_hh``, ``<i>.bias_ih``,
-``<i>.bias_hh`` or ``<i>.weight``, ``<i>.bias``, in PyTorch's shapes and gate order. Biases may be
-left out, and so may sizes and options, but what is written must agree with the arrays.
+``<i>.bias_hh`` and what else its cell has, or ``<i>.weight``, ``<i>.bias``, in PyTorch's shapes and
+gate order. Biases may be left out, and so may sizes and options, but what is written must agree
+with the arrays.
 
 A block-circulant matrix has ``<i>.blocks_ih``, ``<i>.blocks_hh`` or ``<i>.blocks`` in place of the
 weight, (gates, p, q, k), the first column of each block; the sizes must then be written.
@@ -19,17 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
+from .cells import FAMILIES, LINEAR
 from .circulant import Circulant
 from .errors import RnnhwError
 from .files import write_file
-from .model import GATES, Linear, Model, Recurrent, matrices
+from .model import Linear, Model, Recurrent, matrices
 
-ARRAYS = {"lstm": ("weight_ih", "weight_hh", "bias_ih", "bias_hh"),
-          "gru": ("weight_ih", "weight_hh", "bias_ih", "bias_hh"),
-          "linear": ("weight", "bias")}
-OPTIONS = {"lstm": {"name": str, "input_size": int, "hidden_size": int},
-           "gru": {"name": str, "input_size": int, "hidden_size": int, "reset_after": bool},
-           "linear": {"name": str, "input_size": int, "output_size": int, "activation": str}}
 WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
 
 
@@ -41,10 +38,28 @@ def _blocks(key):
     return key.replace("weight", "blocks")
 
 
+def _known(kind):
+    """Types of the keys of a layer's entry."""
+    if kind == "linear":
+        return {"name": str, "input_size": int, "output_size": int, "activation": str}
+    family = FAMILIES[kind]
+    sizes = {"input_size": int, "hidden_size": int}
+    if any(cell.projected for _, cell in family.cells):
+        sizes["output_size"] = int
+    return {"name": str, **sizes, **{key: type(value) for key, value in family.options.items()}}
+
+
 def _describe(layer):
     kind = layer.kind if layer.kind == "linear" else layer.cell
-    names = [name for name in OPTIONS[kind] if name != "name" or layer.name]
-    return {"kind": kind, **{name: getattr(layer, name) for name in names}}
+    entry = {"kind": kind, **({"name": layer.name} if layer.name else {})}
+    for key in _known(kind):
+        value = getattr(layer, key)
+        # what was added later is left out where it says nothing
+        if key != "name" and (key, value) not in (("input_forget", False),
+                                                  ("output_size", layer.hidden_size)) \
+                or kind == "linear" and key == "output_size":
+            entry[key] = value
+    return entry
 
 
 def save(model, path):
@@ -58,9 +73,9 @@ def save(model, path):
     layers = [_describe(layer) for layer in model.layers]
     arrays = {"layers": np.array(json.dumps(layers)),
               "model": np.array(json.dumps({"name": model.name, "last_step": model.last_step}))}
-    for i, (layer, entry) in enumerate(zip(model.layers, layers)):
+    for i, layer in enumerate(model.layers):
         circulant = {key: matrix for key, _, matrix, _ in matrices(layer) if matrix is not None}
-        for key in ARRAYS[entry["kind"]]:
+        for key in _arrays(layer.description):
             if key in circulant:
                 arrays[f"{i}.{_blocks(key)}"] = circulant[key].blocks
             else:
@@ -71,6 +86,11 @@ def save(model, path):
         write_file(path, buffer.getvalue())
     except OSError as error:
         raise RnnhwError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _arrays(cell):
+    """Names of a layer's arrays; a Linear layer's matrix is ``weight``."""
+    return ("weight", "bias") if cell.kind == "linear" else cell.arrays
 
 
 def _read(path):
@@ -119,25 +139,23 @@ def _array(path, key, arrays, required=True):
     return array
 
 
-def _matrix(path, i, key, arrays, kind, sizes):
-    """``{key: weight}`` or ``{circulant key: Circulant}`` of a layer's matrix."""
+def _circulant_of(path, i, key, arrays, matrix, sizes):
+    """The Circulant that the file holds of a matrix."""
     blocks = f"{i}.{_blocks(key)}"
-    if blocks not in arrays:
-        return {key: _array(path, f"{i}.{key}", arrays)}
     if f"{i}.{key}" in arrays:
         raise RnnhwError(f"{path} has both {i}.{key} and {blocks}; keep the one that is meant.")
-    rows = "output_size" if kind == "linear" else "hidden_size"
-    shape = rows, rows if key == "weight_hh" else "input_size"
+    shape = [size if size in sizes or size != "output_size" else "hidden_size"
+             for size in (matrix.rows, matrix.columns)]
     for name in shape:
         if name not in sizes:
             raise RnnhwError(f"layer {i} of {path} has {blocks} but no {name}; block-circulant "
                              "layers need their sizes, since blocks may be padded.")
-    found, gates = _array(path, blocks, arrays), len(GATES.get(kind, "1"))
+    found, gates = _array(path, blocks, arrays), len(matrix.gates)
     if found.ndim != 4 or found.shape[0] != gates:
         raise RnnhwError(f"{blocks} of {path} has shape {found.shape}, but ({gates}, p, q, k) is "
                          "needed.")
     try:
-        return {_circulant(key): Circulant(found, *(sizes[name] for name in shape))}
+        return Circulant(found, *(sizes[name] for name in shape))
     except RnnhwError as error:
         raise RnnhwError(f"{blocks} of {path}: {error}") from None
 
@@ -148,14 +166,30 @@ def _layer(path, i, table, arrays):
         raise RnnhwError(f"{where} must be an object with the key 'kind', not {table!r}.")
     table = dict(table)
     kind = table.pop("kind", None)
-    if kind not in ARRAYS:
-        raise RnnhwError(f"{where} is of kind {kind!r}; {', '.join(ARRAYS)} are supported.")
-    _options(where, table, OPTIONS[kind])
-    sizes = {key: table.pop(key) for key in OPTIONS[kind] if key.endswith("size") and key in table}
+    kinds = [*FAMILIES, "linear"]
+    if kind not in kinds:
+        raise RnnhwError(f"{where} is of kind {kind!r}; {', '.join(kinds)} are supported.")
+    known = _known(kind)
+    _options(where, table, known)
+    sizes = {key: table.pop(key) for key in known if key.endswith("size") and key in table}
+    if kind == "linear":
+        cell = LINEAR["none"]
+    else:
+        here = [key.replace("blocks", "weight", 1) for key in (
+            name.split(".", 1)[1] for name in arrays if name.startswith(f"{i}."))]
+        cell = FAMILIES[kind].pick(FAMILIES[kind].options | {
+            key: value for key, value in table.items() if key != "name"}, here)
+        if cell is None:
+            # the layer's own sentence says what the option may be
+            cell = FAMILIES[kind].cells[0][1]
     values = {}
-    for key in ARRAYS[kind]:
-        values |= (_matrix(path, i, key, arrays, kind, sizes) if key.startswith("weight")
-                   else {key: _array(path, f"{i}.{key}", arrays, required=False)})
+    optional = {vector.name for vector in cell.biases} | {m.name for m in cell.matrices
+                                                          if m.identity}
+    for key, matrix in zip(_arrays(cell), _matrices(cell)):
+        if matrix is not None and f"{i}.{_blocks(key)}" in arrays:
+            values[_circulant(key)] = _circulant_of(path, i, key, arrays, matrix, sizes)
+        else:
+            values[key] = _array(path, f"{i}.{key}", arrays, required=key not in optional)
     table["name"] = table.get("name") or str(i)
     layer = (Linear(**values, **table) if kind == "linear"
              else Recurrent(cell=kind, **values, **table))
@@ -164,6 +198,11 @@ def _layer(path, i, table, arrays):
             raise RnnhwError(f"{where} declares {key} {size}, but its arrays have "
                              f"{getattr(layer, key)}.")
     return layer
+
+
+def _matrices(cell):
+    """For each of a cell's arrays, the Matrix that it is, or None."""
+    return [cell.matrix.get(name) for name in cell.arrays]
 
 
 def load(path):

@@ -7,22 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from .cells import FAMILIES, PEEPHOLES
 from .circulant import Circulant, check_block_size, check_padding, padded
 from .config import Config
 from .errors import RnnhwError
-from .model import GATES, Linear, Model, Recurrent
+from .model import Linear, Model, Recurrent
 from .presets import PRESETS, preset
 
 TABLES = ("model", "layers", "config", "formats")
 MODEL_KEYS = {"name": str, "last_step": bool, "seed": int, "path": str}
-LAYER_KEYS = {
-    "lstm": {"input_size": int, "hidden_size": int, "bias": int, "name": str,
-             "block_size": (int, list)},
-    "gru": {"input_size": int, "hidden_size": int, "reset_after": bool, "bias": int, "name": str,
-            "block_size": (int, list)},
-    "linear": {"input_size": int, "output_size": int, "activation": str, "bias": int, "name": str,
-               "block_size": int},
-}
 CONFIG_TYPES = {"activation_error": (int, float), "activation_kind": str, "board": str,
                 "pipeline": str, "output_placement": str, "fast_inner_product": bool,
                 "deadline_us": (int, float), "clock_mhz": (int, float)}
@@ -111,6 +104,22 @@ def merge(base, over):
     return merged
 
 
+def layer_keys(kind):
+    """Keys of a layer of [[layers]] and their types."""
+    if kind == "linear":
+        return {"input_size": int, "output_size": int, "activation": str, "bias": int, "name": str,
+                "block_size": int}
+    family = FAMILIES[kind]
+    extra = {}
+    if any(cell.projected for _, cell in family.cells):
+        extra["proj_size"] = int
+    if kind == "lstm":
+        extra["peepholes"] = str
+    return {"input_size": int, "hidden_size": int, **extra,
+            **{key: type(value) for key, value in family.options.items()}, "bias": int,
+            "name": str, "block_size": (int, list)}
+
+
 def _weights(rng, shape, size):
     """Uniform within +-1/sqrt(size), as PyTorch starts its layers."""
     bound = 1 / math.sqrt(size)
@@ -148,10 +157,10 @@ def _layer(index, table, inputs, rng, block_size):
     where = f"layer {index} of [[layers]]"
     if not isinstance(table, dict):
         raise RnnhwError(f"{where} must be a table, not {table!r}.")
-    kind = table.get("kind")
-    if kind not in LAYER_KEYS:
-        raise RnnhwError(f"{where} is of kind {kind!r}; {', '.join(LAYER_KEYS)} are supported.")
-    _checked(where, {k: v for k, v in table.items() if k != "kind"}, LAYER_KEYS[kind])
+    kind, kinds = table.get("kind"), (*FAMILIES, "linear")
+    if kind not in kinds:
+        raise RnnhwError(f"{where} is of kind {kind!r}; {', '.join(kinds)} are supported.")
+    _checked(where, {k: v for k, v in table.items() if k != "kind"}, layer_keys(kind))
     size = "output_size" if kind == "linear" else "hidden_size"
     if inputs is None and "input_size" not in table:
         raise RnnhwError(f"{where} needs the key 'input_size', for it is the first.")
@@ -161,7 +170,8 @@ def _layer(index, table, inputs, rng, block_size):
     for key, value in (("input_size", m), (size, n)):
         if not 1 <= value <= 65536:
             raise RnnhwError(f"{key} of {where} must be within 1..65536, not {value}.")
-    most = 1 if kind == "linear" else 2
+    cell = None if kind == "linear" else _cell(where, kind, table)
+    most = 1 if kind == "linear" else len(cell.biases)
     bias = table.get("bias", most)
     if not 0 <= bias <= most:
         raise RnnhwError(f"bias of {where} is the number of bias vectors, within 0..{most}, "
@@ -172,14 +182,46 @@ def _layer(index, table, inputs, rng, block_size):
         return Linear(**_matrix(rng, "weight", (1, n, m), m, k, where),
                       bias=_weights(rng, n, m) if bias else None,
                       activation=table.get("activation", "none"), name=name)
+    p = table.get("proj_size", 0) or n
+    if not 1 <= p <= n:
+        raise RnnhwError(f"proj_size of {where} must be within 1..{n}, its hidden_size, not {p}.")
     ih, hh = _block_sizes(table.get("block_size", block_size), where)
-    gates = len(GATES[kind])
-    rows = gates * n
-    return Recurrent(cell=kind, **_matrix(rng, "weight_ih", (gates, n, m), n, ih, where),
-                     **_matrix(rng, "weight_hh", (gates, n, n), n, hh, where),
-                     bias_ih=_weights(rng, rows, n) if bias else None,
-                     bias_hh=_weights(rng, rows, n) if bias == 2 else None,
-                     reset_after=table.get("reset_after", True), name=name)
+    sizes = {"input_size": m, "hidden_size": n, "output_size": p if cell.projected else n}
+    arrays, left = {}, bias
+    for name in cell.arrays:
+        if name in cell.matrix:
+            matrix = cell.matrix[name]
+            k = ih if matrix.columns == "input_size" else hh
+            if not matrix.identity or m != n:
+                arrays |= _matrix(rng, name, (len(matrix.gates), sizes[matrix.rows],
+                                              sizes[matrix.columns]), n, k, where)
+            continue
+        vector = next(v for v in (*cell.biases, *cell.vectors) if v.name == name)
+        if vector in cell.vectors or left:
+            arrays[name] = _weights(rng, len(vector.gates) * sizes[vector.size], n)
+            left -= vector in cell.biases
+    return Recurrent(cell=kind, **arrays, name=table.get("name", ""),
+                     options=_given_options(kind, table))
+
+
+def _given_options(kind, table):
+    return {key: table[key] for key in FAMILIES[kind].options if key in table}
+
+
+def _cell(where, kind, table):
+    """The cell that a recurrent layer's keys ask for."""
+    family = FAMILIES[kind]
+    options = family.options | _given_options(kind, table)
+    for key, value in options.items():
+        if value not in family.values(key):
+            raise RnnhwError(f"{key} of {where} must be "
+                             f"{' or '.join(map(repr, family.values(key)))}, not {value!r}.")
+    peepholes = table.get("peepholes", "none")
+    if peepholes not in PEEPHOLES:
+        raise RnnhwError(f"peepholes of {where} must be {', '.join(PEEPHOLES)}, not "
+                         f"{peepholes!r}.")
+    names = {"none": [], "diagonal": ["peephole"], "full": ["weight_ch"]}[peepholes]
+    return family.pick(options, [*names, *["weight_hr"] * bool(table.get("proj_size", 0))])
 
 
 def _model(tables, where, trust, block_size):

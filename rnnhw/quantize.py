@@ -78,10 +78,10 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
 def _check_blocks(model, config):
     """Whether the model has block-circulant matrices; it must be as the config says."""
     layers = [layer for layer in model.layers if layer.kind != "linear"] or model.layers
-    circulant = any(any(block_sizes(layer)) for layer in model.layers)
+    circulant = any(any(block_sizes(layer).values()) for layer in model.layers)
     k = config.block_size
     if k is not None:
-        sizes = sorted({size for layer in layers for size in block_sizes(layer) if size})
+        sizes = sorted({size for layer in layers for size in block_sizes(layer).values() if size})
         if not sizes:
             raise RnnhwError(f"block_size is {k}, but the model's matrices are dense; rnnhw "
                              f"compress MODEL --block-size {k} makes a block-circulant one.")
@@ -107,22 +107,23 @@ class _Trial:
         tried = {}
         codes = self.all.formats["x"].quantize(self.sample.x)
         for i in range(max(int(name.split(".")[0]) for name in self.all.choices) + 1):
-            name = f"{i}.c"
-            if name in self.all.choices:
-                say(f"Choosing the format of {name}")
-                tried[name] = self._settle(name, i, codes)
+            for name in self.all.choices:
+                if name.split(".")[0] == str(i):
+                    say(f"Choosing the format of {name}")
+                    tried[name] = self._settle(name, i, codes)
             codes = self._forward(i, codes)[1]
         return tried
 
     def _settle(self, name, i, codes):
         valid, trace = self.sample.valid, self.sample.trace
-        values, h = trace[name][valid], trace[f"{i}.h"][valid]
+        output = f"{i}.{self.all.model.layers[i].description.output}"
+        values, h = trace[name][valid], trace[output][valid]
         best, kept, tried = None, None, {}
         for fmt in self.all.choices[name]:
             if kept is not None and count_beyond(values, fmt) > SHARE_LIMIT * values.size:
                 continue
             self.all.formats[name] = fmt
-            got = self.all.formats[f"{i}.h"].to_float(self._forward(i, codes)[0][valid])
+            got = self.all.formats[output].to_float(self._forward(i, codes)[0][valid])
             db = calibrate.sqnr_db(*calibrate.compare(h, got))
             tried[str(fmt)] = db
             if kept is None or (db is not None and best is not None and db > best + GAIN_DB):
@@ -133,8 +134,7 @@ class _Trial:
     def _forward(self, i, codes):
         """Outputs of layer ``i`` and their operand copies, in integers."""
         layer = golden.Layer(self.all.result(i + 1), i)
-        if layer.q.layer.kind == "linear":
-            return layer.linear(codes, self.sample.running)
-        zeros = {key: np.zeros((len(codes), layer.q.layer.hidden_size), np.int64)
-                 for key in layer.state}
-        return layer.recurrent(codes, self.sample.running, zeros)[:2]
+        sizes, cell = layer.q.layer.sizes, layer.cell
+        zeros = {key: np.zeros((len(codes), sizes[cell.size(key)]), np.int64)
+                 for key in cell.states}
+        return layer.run(codes, self.sample.running, zeros)[:2]

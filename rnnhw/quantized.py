@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from .fixed import FixedFormat
 from .model import Linear, Model, Recurrent
 from .segments import segment_key
@@ -16,78 +14,82 @@ class QuantizedLayer:
     Parameters
     ----------
     layer : Recurrent or Linear
-        The float layer it was made from (cell, sizes, activation).
-    weight_ih, weight_hh : int64 arrays
+        The float layer it was made from, with its cell's description and its sizes.
+    weights : dict of int64 arrays by matrix
         Dense in the float layer's shape and gate order, or the spectra of circulant blocks, (gates,
-        p, q, k) components as of :mod:`rnnhw.fourier`. ``weight_hh`` is None for a Linear layer,
-        whose matrix is ``weight_ih``.
+        p, q, k) components as of :mod:`rnnhw.fourier`. A Linear layer's is ``weight_ih``.
     bias : dict of int64 arrays, (units,) or, of spectral sums, (p, k) components
-        One per drained sum: ``i f g o`` (lstm), ``r z nx nh`` (gru), ``r z n`` (gru_reset_before),
-        ``y`` (linear). ``nx`` is ``W_ih x + b_ih`` of the candidate, ``nh`` its ``W_hh h + b_hh``.
-        Those of ``nx`` and ``y`` are at ``acc_frac``, the others at ``acc_frac_hh``.
+        One per drained sum of a product with biases: ``i f g o`` (lstm), ``r z nx nh`` (gru), ``r z
+        n`` (gru_reset_before), ``y`` (linear). ``nx`` is ``W_ih x + b_ih`` of the candidate, ``nh``
+        its ``W_hh h + b_hh``. Each is at its product's :meth:`acc_frac_of`.
+    constants : dict of int64 arrays (units,), the cell's element-wise constants by name
     formats : dict of FixedFormat
-        By tensor: ``weight_ih weight_hh pre gate h`` and ``c`` (lstm), ``pre_nx pre_nh s d`` (gru),
-        ``pre_n d q`` (gru_reset_before), ``y`` (linear), and of spectral sums ``pre_spectrum`` and
-        the like (:attr:`rnnhw.cells.Product.spectrum`). See docs/numerics.md.
-    acc_frac : int
-        Fraction bits of the accumulator: weight frac_bits + operand frac_bits + operand shift, the
-        same for every operand of the layer.
-    acc_frac_hh : int
-        Those of products of ``weight_hh``, where the matrices' block sizes differ and each has an
-        accumulator of its own; else ``acc_frac``.
+        By matrix, constant, format of the cell's description, and of spectral sums ``pre_spectrum``
+        and the like (:attr:`rnnhw.cells.Product.spectrum`). See docs/numerics.md.
+    acc_fracs : dict of int by matrix
+        Fraction bits of the accumulators it is summed in: weight frac_bits + operand frac_bits +
+        operand shift, the same for every operand of a sum.
     """
 
     layer: Recurrent | Linear
-    weight_ih: np.ndarray
-    weight_hh: np.ndarray | None
+    weights: dict
     bias: dict
     formats: dict
-    acc_frac: int
-    acc_frac_hh: int | None = None
-
-    def __post_init__(self):
-        if self.acc_frac_hh is None:
-            object.__setattr__(self, "acc_frac_hh", self.acc_frac)
-
-    @property
-    def weights(self):
-        """Matrices by name."""
-        return {name: matrix for name, matrix in (("weight_ih", self.weight_ih),
-                                                  ("weight_hh", self.weight_hh))
-                if matrix is not None}
+    acc_fracs: dict
+    constants: dict = field(default_factory=dict)
 
     @property
     def block_sizes(self):
-        """k of each matrix by name, None where dense."""
-        return {name: matrix.shape[3] if matrix.ndim == 4 else None
-                for name, matrix in self.weights.items()}
+        """k of each matrix, None where it is dense."""
+        return {name: weight.shape[3] if weight.ndim == 4 else None
+                for name, weight in self.weights.items()}
 
     def block_size(self, product):
-        """k of a product's matrices, None where dense."""
-        return self.block_sizes[product.weights[0]]
+        """k of a product's matrices, None where they are dense."""
+        return product.block_size(self.block_sizes)
 
     def acc_frac_of(self, product):
-        """Fraction bits of a product's accumulator."""
-        return self.acc_frac if product.weight == "weight_ih" else self.acc_frac_hh
+        """Fraction bits of a product's accumulators."""
+        return self.acc_fracs[product.weights[0]]
+
+    @property
+    def weight_ih(self):
+        """The matrix of the input."""
+        return self.weights["weight_ih"]
+
+    @property
+    def weight_hh(self):
+        """The matrix of the state, or None."""
+        return self.weights.get("weight_hh")
+
+    @property
+    def acc_frac(self):
+        """Fraction bits of the accumulators of the input's products."""
+        return self.acc_fracs["weight_ih"]
+
+    @property
+    def acc_frac_hh(self):
+        """Fraction bits of the accumulators of the state's products."""
+        return self.acc_fracs.get("weight_hh", self.acc_frac)
 
     @property
     def block_size_ih(self):
         """k of ``weight_ih``, None where it is dense."""
-        return self.weight_ih.shape[3] if self.weight_ih.ndim == 4 else None
+        return self.block_sizes["weight_ih"]
 
     @property
     def block_size_hh(self):
         """k of ``weight_hh``, None where it is dense or where there is none."""
-        return None if self.weight_hh is None or self.weight_hh.ndim != 4 else \
-            self.weight_hh.shape[3]
+        return self.block_sizes.get("weight_hh")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuantizedModel:
     """A model in integers.
 
-    Operand segments are named ``x`` (the input), ``{i}.h`` (layer i's hidden state), ``{i}.q``
-    (r*h of a GRU with reset before) and ``{i}.y`` (a Linear layer that another layer follows).
+    Operand segments are named ``x`` (the input) and ``{i}.{value}``: ``{i}.h`` (layer i's hidden
+    state), ``{i}.q`` (r*h of a GRU with reset before), ``{i}.y`` (a Linear layer that another layer
+    follows), and so on for every value that the cell copies to operand memory.
 
     Parameters
     ----------
@@ -124,10 +126,9 @@ class QuantizedModel:
     @property
     def output_format(self) -> FixedFormat:
         last = self.layers[-1]
-        return last.formats["y" if last.layer.kind == "linear" else "h"]
+        return last.formats[last.layer.description.output]
 
     @property
     def has_tanh(self):
         """Whether any layer needs the activation table."""
-        return any(layer.layer.kind != "linear" or layer.layer.activation in ("sigmoid", "tanh")
-                   for layer in self.layers)
+        return any(op.is_table for q in self.layers for op in q.layer.description.ops)

@@ -1,9 +1,10 @@
-"""The float reference: the layers' equations in float64, one step after the other."""
+"""The float reference: the cells' descriptions in float64, one step after the other."""
 
 import numpy as np
 
 from .data import check_lengths, check_values
-from .model import Recurrent
+from .interpret import step, tensors
+from .layers import biases, constants
 
 
 def sigmoid(x):
@@ -33,75 +34,88 @@ def check_input(model, x, lengths=None):
     return x, np.full(len(x), x.shape[1]) if lengths is None else lengths
 
 
-def _lstm(layer, x, keep):
-    n = layer.hidden_size
-    h = c = np.zeros((x.shape[0], n))
-    for t in range(x.shape[1]):
-        pre = x[:, t] @ layer.weight_ih.T + layer.bias_ih + h @ layer.weight_hh.T + layer.bias_hh
-        i, f, o = (sigmoid(pre[:, k * n:(k + 1) * n]) for k in (0, 1, 3))
-        g = np.tanh(pre[:, 2 * n:3 * n])
-        c = f * c + i * g
-        h = o * np.tanh(c)
-        keep(pre=pre, c=c, h=h)
+class Floats:
+    """The arithmetic of a float layer, as :func:`rnnhw.interpret.step` asks for it.
+
+    ``x`` is multiplied for all steps at once; ``t`` is the step that is being carried out.
+    """
+
+    def __init__(self, layer, x):
+        self.layer, self.cell, self.t = layer, layer.description, 0
+        self.constants, self.biases = constants(layer), biases(layer)
+        self.weights = {}
+        for product in self.cell.products:
+            for (_, name, gates) in product.parts:
+                matrix, n = layer.array(name), layer.sizes[product.size]
+                rows = [matrix[g * n:(g + 1) * n] for g in gates]
+                self.weights[product, name] = np.concatenate(rows).T
+        self.fixed = {product: self._fixed(product, x) for product in self.cell.products}
+
+    def _fixed(self, product, x):
+        """What x and the biases add to the sums of all steps."""
+        bias = 0.0
+        if product.biases:
+            bias = np.concatenate([self.biases[name] for name in product.sums])
+        for name, weight in zip(product.operands, product.weights):
+            if name == "x":
+                return x @ self.weights[product, weight] + bias
+        return bias
+
+    def sums(self, product, operands):
+        total = self.fixed[product]
+        if "x" in operands:
+            total = total[:, self.t]
+        for name, weight in zip(product.operands, product.weights):
+            if name != "x":
+                total = operands[name] @ self.weights[product, weight] + total
+        return dict(zip(product.sums, np.split(total, len(product.sums), axis=1)))
+
+    def apply(self, op, product, a, b, c):
+        if op.is_table:
+            return ACTIVATE[op.fn](a)
+        total = a if b is None else a * b
+        if c is not None:
+            total = total - c if op.subtract else total + c
+        return np.maximum(total, 0) if op.fn == "relu" else total
+
+    def copy(self, name, value):
+        return value
 
 
-def _gru(layer, x, keep):
-    n = layer.hidden_size
-    h = np.zeros((x.shape[0], n))
-    for t in range(x.shape[1]):
-        xs = x[:, t] @ layer.weight_ih.T + layer.bias_ih
-        hs = h @ layer.weight_hh.T + layer.bias_hh
-        pre = xs[:, :2 * n] + hs[:, :2 * n]
-        r, z = sigmoid(pre[:, :n]), sigmoid(pre[:, n:])
-        nx, nh = xs[:, 2 * n:], hs[:, 2 * n:]
-        s = nx + r * nh
-        h = (1 - z) * np.tanh(s) + z * h
-        keep(pre=pre, pre_nx=nx, pre_nh=nh, s=s, h=h)
-
-
-def _gru_reset_before(layer, x, keep):
-    n = layer.hidden_size
-    h = np.zeros((x.shape[0], n))
-    for t in range(x.shape[1]):
-        xs = x[:, t] @ layer.weight_ih.T + layer.bias_ih
-        pre = xs[:, :2 * n] + h @ layer.weight_hh[:2 * n].T + layer.bias_hh[:2 * n]
-        r, z = sigmoid(pre[:, :n]), sigmoid(pre[:, n:])
-        q = r * h
-        pre_n = xs[:, 2 * n:] + q @ layer.weight_hh[2 * n:].T + layer.bias_hh[2 * n:]
-        h = (1 - z) * np.tanh(pre_n) + z * h
-        keep(pre=pre, q=q, pre_n=pre_n, h=h)
-
-
-def _linear(layer, x, keep):
-    for t in range(x.shape[1]):
-        pre = x[:, t] @ layer.weight.T + layer.bias
-        keep(pre=pre, y=ACTIVATE[layer.activation](pre))
-
-
-CELLS = {"lstm": _lstm, "gru": _gru, "gru_reset_before": _gru_reset_before, "linear": _linear}
+def _layer(layer, x):
+    """Every tensor of one layer by name, (batch, seq_len, units) each."""
+    cell, numbers = layer.description, Floats(layer, x)
+    before = {name: np.zeros((len(x), layer.sizes[cell.size(name)])) for name in cell.states}
+    held, found = tensors(cell), {}
+    for numbers.t in range(x.shape[1]):
+        sums, values, _ = step(cell, numbers, x[:, numbers.t], before, before)
+        before = {name: values[name] for name in cell.states}
+        for fmt, of_sums, of_values in held:
+            parts = [sums[name] for name in of_sums] + [values[name] for name in of_values]
+            found.setdefault(fmt, []).append(np.concatenate(parts, axis=1))
+    return {fmt: np.stack(steps, axis=1) for fmt, steps in found.items()}
 
 
 def trace(model, x, lengths=None):
     """Every tensor of ``model`` for input ``x``, by name.
 
-    ``x`` and, for layer i, ``{i}.h`` and ``{i}.c`` or ``{i}.y``; ``{i}.pre``, the pre-activations
-    of the gates side by side (``i f g o``, ``r z``, or a linear layer's own); of a GRU's candidate
-    ``{i}.pre_nx`` (W_ih x + b_ih), ``{i}.pre_nh`` (W_hh h + b_hh) and ``{i}.s = nx + r*nh``, or,
-    with the reset before, ``{i}.q = r*h`` and ``{i}.pre_n``.
+    ``x`` and, for layer i, what each format of its cell but ``gate`` holds, side by side: ``{i}.h``
+    and ``{i}.c`` or ``{i}.y``; ``{i}.pre``, the pre-activations of the gates (``i f g o``, ``r z``,
+    or a linear layer's own); of a GRU's candidate ``{i}.pre_nx`` (W_ih x + b_ih), ``{i}.pre_nh``
+    (W_hh h + b_hh) and ``{i}.s = nx + r*nh``, or, with the reset before, ``{i}.q = r*h`` and
+    ``{i}.pre_n``; ``{i}.d = h' - n``.
 
     Each is float64 (batch, seq_len, units) and zero past a sequence's length, also for layers that
     a ``last_step`` model runs for the last step only.
     """
     x, lengths = check_input(model, x, lengths)
     valid = (np.arange(x.shape[1]) < lengths[:, None])[..., None]
-    tensors = {"x": np.where(valid, x, 0.0)}
+    found = {"x": np.where(valid, x, 0.0)}
     for i, layer in enumerate(model.layers):
-        steps = []
-        CELLS[layer.kind](layer, x, lambda steps=steps, **values: steps.append(values))
-        for key in steps[0]:
-            tensors[f"{i}.{key}"] = np.where(valid, np.stack([s[key] for s in steps], 1), 0.0)
-        x = tensors[f"{i}.h" if isinstance(layer, Recurrent) else f"{i}.y"]
-    return tensors
+        for key, values in _layer(layer, x).items():
+            found[f"{i}.{key}"] = np.where(valid, values, 0.0)
+        x = found[f"{i}.{layer.description.output}"]
+    return found
 
 
 def last_valid(y, lengths):
@@ -116,11 +130,12 @@ def run(model, x, lengths=None):
     ``last_step`` model gives each sequence's last valid step and drops the seq axis. Outputs past a
     sequence's length are zero.
 
-    Reference: Rezk et al. 2020, eq. 1-6 and 10-13; PyTorch's nn.LSTM, nn.GRU and nn.Linear.
+    Reference: Rezk et al. 2020, eq. 1-21; PyTorch's nn.LSTM, nn.GRU, nn.RNN and
+    nn.Linear.
     """
     single = np.ndim(x) == 2
     x, lengths = check_input(model, x, lengths)
     last = model.layers[-1]
-    y = trace(model, x, lengths)[f"{len(model.layers) - 1}.{'y' if last.kind == 'linear' else 'h'}"]
+    y = trace(model, x, lengths)[f"{len(model.layers) - 1}.{last.description.output}"]
     y = last_valid(y, lengths) if model.last_step else y
     return y[0] if single else y

@@ -1,7 +1,7 @@
 """How a layer's rows are cut into the blocks that the array computes at a time."""
 
 from .bins import bin_lanes
-from .cells import cell_of
+from .cells import cell_of, previous
 
 
 def block_size(layer, product):
@@ -12,11 +12,6 @@ def block_size(layer, product):
 def units(layer, product):
     """Units of each sum of a product."""
     return getattr(layer.layer, product.size)
-
-
-def fresh(name):
-    """Whether an operand is made by the cell itself in the same step."""
-    return name not in ("x", "h") and not name.endswith("'")
 
 
 def block_sizes(quantized):
@@ -46,7 +41,8 @@ def row_blocks(layer, lanes, slices, products=4):
     """
     cell = cell_of(layer)
     steps = [capacity(layer, product, lanes, slices, products) for product in cell.products]
-    if any(fresh(name) for product in cell.products for name in product.operands):
+    if any(name != "x" and not previous(name)
+           for product in cell.products for name in product.operands):
         for product, step in zip(cell.products, steps):
             size = units(layer, product)
             yield from ((product, None, (unit, min(size, unit + step)))

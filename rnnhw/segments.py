@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from .cells import plain, split
 from .model import block_sizes
 
 SPECTRUM_WORD_BITS = 17    # of an operand's spectrum
@@ -24,8 +25,8 @@ class Group(NamedTuple):
     ----------
     k : block size, None where dense
     segments : dict of segments by key, along the chain
-    links : ``(key, key, weight_ih, weight_hh)`` of layers that have one accumulator
-    products : ``(key, weight, layer index)``, one for each accumulator
+    links : ``(key, key, weight, weight)`` of products that have one accumulator
+    products : ``(key, weight, layer index)``, one for each matrix
     """
 
     k: int | None
@@ -34,27 +35,48 @@ class Group(NamedTuple):
     products: list
 
 
+def read(model, i, before, operand):
+    """The segment whose format and shift an operand of layer ``i`` has; ``before`` is its x."""
+    if operand == "x":
+        return before
+    return f"{i}.{model.layers[i].description.shared(plain(operand))}"
+
+
+def heads(model):
+    """The segment that each layer reads as x."""
+    return ["x", *(f"{i}.{layer.description.output}" for i, layer in enumerate(model.layers))]
+
+
 def groups(model, chain, head):
     """The groups of a chain of layers, whose first reads ``head``."""
     found, before = [], head
     for i in chain:
-        ih, hh = block_sizes(model.layers[i])
-        key = segment_key(before, ih)
-        group = next((g for g in found if key in g.segments), None)
-        if group is None:
-            group = Group(ih, {key: before}, [], [])
-            found.append(group)
-        group.products.append((key, f"{i}.weight_ih", i))
-        if model.layers[i].kind == "linear":
-            break
-        before = f"{i}.h"
-        own = segment_key(before, hh)
-        if hh == ih:
-            group.segments[own] = before
-            group.links.append((key, own, f"{i}.weight_ih", f"{i}.weight_hh"))
-        else:
-            found.append(Group(hh, {own: before}, [], [(own, f"{i}.weight_hh", i)]))
+        cell, sizes = model.layers[i].description, block_sizes(model.layers[i])
+        for product in split(cell, sizes).products:
+            k = product.block_size(sizes)
+            parts = []
+            for operand, weight, _ in product.parts:
+                segment = read(model, i, before, operand)
+                parts.append((segment_key(segment, k), segment, f"{i}.{weight}"))
+            for key, segment, weight in parts:
+                if not any(key in group.segments for group in found):
+                    found.append(Group(k, {key: segment}, [], []))
+                group = _of(found, key)
+                if weight not in [name for _, name, _ in group.products]:
+                    group.products.append((key, weight, i))
+            for (a, _, one), (b, _, other) in zip(parts, parts[1:]):
+                first, second = _of(found, a), _of(found, b)
+                if first is not second:
+                    found.remove(second)
+                    first.segments.update(second.segments)
+                    first.products.extend(second.products)
+                    first.links.extend([(a, b, one, other), *second.links])
+        before = f"{i}.{cell.output}"
     return found
+
+
+def _of(groups, key):
+    return next(group for group in groups if key in group.segments)
 
 
 def widest(model, segment):
@@ -62,9 +84,10 @@ def widest(model, segment):
 
     None where no block of it is transformed.
     """
-    sizes, before = [], "x"
-    for i, layer in enumerate(model.layers):
-        ih, hh = block_sizes(layer)
-        sizes += [k for name, k in ((before, ih), (f"{i}.h", hh)) if name == segment and k]
-        before = f"{i}.{'y' if layer.kind == 'linear' else 'h'}"
+    sizes = []
+    for i, (layer, before) in enumerate(zip(model.layers, heads(model))):
+        of = block_sizes(layer)
+        sizes += [of[weight] for product in layer.description.products
+                  for operand, weight, _ in product.parts
+                  if of[weight] and read(model, i, before, operand) == segment]
     return (SPECTRUM_WORD_BITS - growth(max(sizes)), max(sizes)) if sizes else None

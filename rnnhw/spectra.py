@@ -22,19 +22,19 @@ class Spectra:
         self.rows = lanes // len(bin_lanes(k, products))
         self.drains, self.biases, self.pushed = {}, [], []
 
-    def _blocks(self, layer, name, product, u0, u1):
+    def _blocks(self, layer, name, gates, u0, u1):
         """Spectra of a row block's matrix, padded to whole words: (rows, words, step, k)."""
         k = self.k
-        matrix = layer.weights[name][list(product.gates), u0 // k:ceil(u1 / k)]
+        matrix = layer.weights[name][list(gates), u0 // k:ceil(u1 / k)]
         rows = matrix.reshape(-1, *matrix.shape[2:])
         words = ceil(rows.shape[1] / self.step)
         padded = np.zeros((len(rows), words * self.step, k), np.int64)
         padded[:, :rows.shape[1]] = rows
         return padded.reshape(len(rows), words, self.step, k)
 
-    def weights(self, layer, name, product, u0, u1):
+    def weights(self, layer, name, gates, product, u0, u1):
         """Words of a run: (words, block rows * k, blocks a word)."""
-        blocks = self._blocks(layer, name, product, u0, u1)
+        blocks = self._blocks(layer, name, gates, u0, u1)
         contents = np.zeros((blocks.shape[1], self.rows, self.k, self.step), np.int64)
         contents[:, :len(blocks)] = blocks.transpose(1, 0, 3, 2)
         return contents.reshape(len(contents), -1, self.step)
@@ -42,7 +42,7 @@ class Spectra:
     def drain(self, i, product, runs, u0, u1):
         """Fields of a row block's last run, and the largest sum's magnitude.
 
-        ``runs`` are the names of weights and operand segments.
+        ``runs`` are matrices, gates in them and operand segments.
         """
         layer, k = self.q.layers[i], self.k
         size, blocks = u1 - u0, ceil((u1 - u0) / k)
@@ -53,8 +53,8 @@ class Spectra:
             else np.zeros((blocks, k), np.int64) for total in product.sums])
         bias = bias + ((1 << shift) >> 1)
         bound = np.abs(bias).max(axis=1)
-        for name, key in runs:
-            found = self._blocks(layer, name, product, u0, u1)
+        for name, gates, key in runs:
+            found = self._blocks(layer, name, gates, u0, u1)
             if self.fast:
                 eta = sums(k, self.products,
                            lambda lane, w=found: factors(w, lane.weight).prod(axis=-1))
@@ -67,12 +67,12 @@ class Spectra:
         each = [whole] * (blocks - 1) + [words - whole * (blocks - 1)]
         drain = SpectralDrain(shift, spectrum.width,
                               spectrum.frac_bits + k.bit_length() - 1 - pre.frac_bits, pre.width)
-        gates = len(product.sums)
-        fields = dict(end_block=True, words=words * gates, gates=gates, hold=blocks * whole,
+        count = len(product.sums)
+        fields = dict(end_block=True, words=words * count, gates=count, hold=blocks * whole,
                       bias=sum(len(b) for b in self.biases),
                       drain=self.drains.setdefault(drain, len(self.drains)))
         self.biases.append(bias)
-        self.pushed += each * gates
+        self.pushed += each * count
         return fields, int(bound.max())
 
     def result(self, segments):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from math import ceil
 
-from .cells import cell_of
+from .cells import cell_of, plain
 from .records import ONE_FRAC, Copy, Out, VectorRow
 from .spaces import Target
 
@@ -61,16 +61,16 @@ class VectorRows:
         """Rows that the block over ``units`` makes possible, drained ones first."""
         cell = cell_of(self.q.layers[i])
         emitted = self.emitted.setdefault((i, group), set())
-        drained = _drained(cell)
+        takes = {op.a: op for op, drained in zip(cell.ops, cell.drains) if drained == product}
         for total in product.sums:
-            op = next(op for op in cell.ops if drained.get(op.dst) == total)
+            op = takes[total]
             self._row(i, op, product, group, units)
             emitted.update((op.dst, u) for u in range(*units))
-        for op in cell.ops:
-            if op.dst in drained:
+        for op, drained in zip(cell.ops, cell.drains):
+            if drained is not None:
                 continue
-            needs = [name for name in (op.a, op.b, op.c)
-                     if name and not name.endswith("'") and name not in cell.constants]
+            needs = [name for name in op.names
+                     if name == plain(name) and name not in cell.constants]
             ready = [u for u in range(*self._span(i, op.dst, group)) if (op.dst, u) not in emitted
                      and all((name, u) in emitted for name in needs)]
             if ready:
@@ -92,15 +92,13 @@ class VectorRows:
         cell = cell_of(q)
         count = ceil((units[1] - units[0]) / self.T)
         word = units[0] // self.T
-        fn = op.fn if op.fn != "activation" else q.layer.activation
-        relu, fn = fn == "relu", "mac" if fn in ("none", "relu") else fn
+        relu, fn = op.fn == "relu", "mac" if op.fn == "relu" else op.fn
         reads = {}
         fracs = {"a": q.formats[product.pre].frac_bits} if product else {}
         for letter, name in (("a", "" if product else op.a), ("b", op.b), ("c", op.c)):
             if name:
-                plain = name.rstrip("'")
-                reads[letter] = (self._value(i, plain, group), word, name != plain)
-                fracs[letter] = q.formats[_format_of(cell, plain)].frac_bits
+                reads[letter] = (self._value(i, plain(name), group), word, name != plain(name))
+                fracs[letter] = q.formats[cell.format_of(name)].frac_bits
         out = q.formats[op.fmt]
         fields = self._arithmetic(fn, fracs, out)
         fields |= dict(old="".join(k for k in "abc" if k in reads and reads[k][2]),
@@ -111,8 +109,9 @@ class VectorRows:
             fields |= self._copied(key, out, word)
         if op.dst == cell.output and i == len(self.q.layers) - 1:
             fields["y"] = word
-        read_later = any(op.dst == name.rstrip("'") for other in cell.ops
-                         for name in (other.a, other.b, other.c) if other is not op or "'" in name)
+        read_later = any(op.dst == plain(name) for other, drained in zip(cell.ops, cell.drains)
+                         for name in other.names[drained is not None:]
+                         if other is not op or name != plain(name))
         self.rows.append(VectorRow(fn=fn, count=count, **fields))
         self.reads.append(reads)
         self.writes.append((self._value(i, op.dst, group), word) if read_later else None)
@@ -158,7 +157,7 @@ class VectorRows:
     def _value(self, i, name, group):
         """The value ``name`` of a layer: of the whole layer where a step reads the one before."""
         cell = cell_of(self.q.layers[i])
-        kept = name in cell.constants or any(f"{name}'" in (op.a, op.b, op.c) for op in cell.ops)
+        kept = name in cell.constants or any(f"{name}'" in op.names for op in cell.ops)
         first, last = self._span(i, name, None if kept else group)
         first //= self.T
         return Value(i, name + "'" * kept, first, ceil(last / self.T) - first)
@@ -183,18 +182,3 @@ def addressed(row, reads, write, addresses):
         value, word = write
         fields["dst"] = addresses[value] + word - value.first
     return replace(row, **fields)
-
-
-def _drained(cell):
-    """For each op that takes a drained sum, the first to name it, that sum."""
-    drained, seen = {}, set()
-    for op in cell.ops:
-        if op.a not in seen and any(op.a in p.sums for p in cell.products):
-            drained[op.dst] = op.a
-        seen.add(op.dst)
-    return drained
-
-
-def _format_of(cell, name):
-    """Name of the format that a cell's value is kept in."""
-    return next((op.fmt for op in cell.ops if op.dst == name), name)

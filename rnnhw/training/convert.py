@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ..errors import RnnhwError
 from ..importers.torch import chain
 from ..model import matrices
 from .modules import BlockCirculantGRU, BlockCirculantLinear, BlockCirculantLSTM
@@ -16,6 +17,9 @@ def _module(layer):
         module = BlockCirculantLinear(layer.input_size, layer.output_size, layer.block_size)
         suffix = ""
     else:
+        if layer.kind not in ("lstm", "gru", "gru_reset_before"):
+            raise RnnhwError(f"Layer {layer.name or layer.kind!r} is of the cell {layer.kind}, "
+                             "which cannot be trained here; lstm, gru and linear can.")
         kind = BlockCirculantLSTM if layer.cell == "lstm" else BlockCirculantGRU
         module = kind(layer.input_size, layer.hidden_size, (layer.block_ih, layer.block_hh),
                       batch_first=True)

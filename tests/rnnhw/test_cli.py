@@ -14,7 +14,7 @@ import rnnhw
 from rnnhw import npz
 from rnnhw.cli import Progress, main, parser
 from rnnhw.presets import Preset
-from rnnhw.project import LAYER_KEYS, MODEL_KEYS, resolve
+from rnnhw.project import MODEL_KEYS, layer_keys, resolve
 from rnnhw.simulate import SIMULATORS
 from rnnhw.tools import find
 from rnnhw.verbs import VERBS
@@ -342,7 +342,7 @@ def test_readme_toml_is_one_that_resolves(tmp_path):
     project = resolve(tmp_path / "my.toml")
     assert [layer.output_size for layer in project.model.layers] == [64, 10]
     keys = set(re.findall(r"^(\w+) =", (tmp_path / "my.toml").read_text(), re.M))
-    assert keys >= set(MODEL_KEYS) - {"path"} | set(LAYER_KEYS["gru"]) - {"name"}
+    assert keys >= set(MODEL_KEYS) - {"path"} | set(layer_keys("gru")) - {"name"}
 
 
 CIRCULANT = """[model]

@@ -180,7 +180,7 @@ def test_a_format_that_cannot_hold_its_data_says_how_much_saturates(work, capsys
     ("m.npz", b"PK\x03\x04", "m.npz is not an .npz file of plain arrays, or it is cut"),
     ("m.h5", b"", "m.h5 cannot be read: reading Keras files is not built yet"),
     ("m.csv", b"", "m.csv has the suffix '.csv', which names no known kind of model file"),
-    ("m.toml", b"[[layers]]\n", "layer 0 of [[layers]] is of kind None; lstm, gru, linear"),
+    ("m.toml", b"[[layers]]\n", "layer 0 of [[layers]] is of kind None; lstm, gru, rnn"),
 ])
 def test_model_files(work, capsys, name, content, sentence):
     (work / name).write_bytes(content)

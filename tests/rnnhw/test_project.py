@@ -83,7 +83,7 @@ def test_layers_are_replaced_as_a_whole(toml):
     ("model = 3\n", r"\[model\] of .* must be a table, not 3"),
     ("[layers]\nkind = 'lstm'\n", r"must be written as \[\[layers\]\]"),
     ("[config]\nlanes = 4\n", r"has neither \[\[layers\]\] nor the key path"),
-    ("[[layers]]\nkind = 'rnn'\n", r"layer 0 .* is of kind 'rnn'; lstm, gru, linear are supported"),
+    ("[[layers]]\nkind = 'conv'\n", r"layer 0 .* is of kind 'conv'; lstm, gru, rnn, sru, qrnn"),
     ("[[layers]]\nkind = 'lstm'\nhidden_size = 2\n", r"layer 0 .* needs the key 'input_size'"),
     ("[[layers]]\nkind = 'lstm'\ninput_size = 2\n", r"layer 0 .* needs the key 'hidden_size'"),
     ("[[layers]]\nkind = 'lstm'\ninput_size = 2\nhidden_size = 0\n",

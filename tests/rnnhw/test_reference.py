@@ -105,8 +105,8 @@ def test_trace_holds_every_tensor():
     lengths = np.array([6, 2])
     got = reference.trace(model, x, lengths)
     shapes = {"x": 3, "0.pre": 16, "0.c": 4, "0.h": 4, "1.pre": 10, "1.pre_nx": 5, "1.pre_nh": 5,
-              "1.s": 5, "1.h": 5, "2.pre": 12, "2.q": 6, "2.pre_n": 6, "2.h": 6, "3.pre": 2,
-              "3.y": 2}
+              "1.s": 5, "1.d": 5, "1.h": 5, "2.pre": 12, "2.pre_n": 6, "2.q": 6, "2.d": 6, "2.h": 6,
+              "3.pre": 2, "3.y": 2}
     assert {key: value.shape for key, value in got.items()} == {
         key: (2, 6, n) for key, n in shapes.items()}
     assert all(not value[1, 2:].any() and value[1, :2].any() for value in got.values())

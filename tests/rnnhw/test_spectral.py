@@ -214,7 +214,8 @@ def test_a_design_folder_keeps_spectra(blocks, tmp_path):
     assert again.config.spectral_products == 3
     other = np.array(design.quantized.layers[1].weight_ih)
     other[0, 0, 0, 0] += 1
-    layers = design.quantized.layers[0], replace(design.quantized.layers[1], weight_ih=other)
+    layers = design.quantized.layers[0], replace(
+        design.quantized.layers[1], weights={"weight_ih": other})
     changed = type(design)(replace(design.quantized, layers=layers), design.config)
     assert changed.hash != design.hash
 

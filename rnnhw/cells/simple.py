@@ -1,0 +1,73 @@
+"""Cells without gates on their state's products: fully connected, simple RNN, SRU and QRNN."""
+
+from .describe import Cell, Matrix, Op, Product, Vector
+
+ACTIVATIONS = ("none", "relu", "sigmoid", "tanh")
+
+
+def linear(activation):
+    """``y = act(W x + b)``."""
+    table = activation in ("sigmoid", "tanh")
+    return Cell(
+        kind="linear", matrices=(Matrix("weight_ih", "y", "input_size", "output_size"),),
+        products=(Product("y", ("x",), ("weight_ih",)),),
+        ops=(Op("y", "y", fn="mac" if activation == "none" else activation, fmt="y"),),
+        formats={"pre": "table", "y": "result"} if table else {"pre": "wide", "y": "same"},
+        output="y", biases=(Vector("bias", "y", "output_size"),),
+        costs=(0, 0, int(activation != "none"), 1))
+
+
+def rnn(activation):
+    """``h = act(W_ih x + b_ih + W_hh h' + b_hh)``, tanh or relu. Reference: PyTorch's nn.RNN."""
+    tanh = activation == "tanh"
+    return Cell(
+        kind=f"rnn_{activation}",
+        matrices=(Matrix("weight_ih", "h", "input_size"), Matrix("weight_hh", "h")),
+        products=(Product("h", ("x", "h"), ("weight_ih", "weight_hh")),),
+        ops=(Op("h", "h", fn=activation, fmt="h"),),
+        formats={"pre": "table", "h": "unit"} if tanh else {"pre": "wide", "h": "wide"},
+        biases=(Vector("bias_ih", "h"), Vector("bias_hh", "h")))
+
+
+LINEAR = {activation: linear(activation) for activation in ACTIVATIONS}
+RNN = {activation: rnn(activation) for activation in ("tanh", "relu")}
+
+# f = s(W_f x + v_f*c' + b_f); r = s(W_r x + v_r*c' + b_r); c = f*c' + (1-f)*(W_c x);
+# h = r*c + (1-r)*x, x through W_skip where sizes differ (Rezk et al. 2020, eq. 18-21)
+SRU = Cell(
+    kind="sru",
+    matrices=(Matrix("weight_ih", "cfr", "input_size"),
+              Matrix("weight_skip", "k", "input_size", identity=True)),
+    products=(Product(("u",), ("x",), ("weight_ih",), "pre_u", gate_names="c"),
+              Product("fr", ("x",), ("weight_ih",)),
+              Product("k", ("x",), ("weight_skip",), "pre_k")),
+    ops=(Op("x_u", "u", fmt="pre_u"),
+         Op("x_f", "f", fmt="pre"),
+         Op("s_f", "c'", "v_f", "x_f", fmt="s"),
+         Op("f", "s_f", fn="sigmoid"),
+         Op("d", "c'", "", "x_u", subtract=True, fmt="d"),
+         Op("c", "d", "f", "x_u", fmt="c"),
+         Op("x_r", "r", fmt="pre"),
+         Op("s_r", "c'", "v_r", "x_r", fmt="s"),
+         Op("r", "s_r", fn="sigmoid"),
+         Op("x_k", "k", fmt="pre_k"),
+         Op("e", "c", "", "x_k", subtract=True, fmt="e"),
+         Op("h", "e", "r", "x_k", fmt="h")),
+    formats={"pre": "sum", "pre_u": "wide", "pre_k": "wide", "s": "table", "gate": "gate",
+             "d": "wide", "e": "wide", "c": "wide", "h": "wide"},
+    biases=(Vector("bias_ih", "fr"),), vectors=(Vector("peephole", ("v_f", "v_r")),),
+    costs=(6, 8, 2, 2))
+
+# z = tanh(W_z x); f o = s(..); c = f*c' + (1-f)*z; h = o*tanh(c) (Rezk et al. 2020, eq. 14-17, 6)
+QRNN = Cell(
+    kind="qrnn", matrices=(Matrix("weight_ih", "zfo", "input_size"),),
+    products=(Product("zfo", ("x",), ("weight_ih",)),),
+    ops=(Op("z", "z", fn="tanh"),
+         Op("f", "f", fn="sigmoid"),
+         Op("o", "o", fn="sigmoid"),
+         Op("d", "c'", "", "z", subtract=True, fmt="d"),
+         Op("c", "d", "f", "z", fmt="c"),
+         Op("t", "c", fn="tanh"),
+         Op("h", "o", "t", fmt="h")),
+    formats={"pre": "table", "gate": "gate", "d": "two", "c": "unit", "h": "unit"},
+    biases=(Vector("bias_ih", "zfo"),), costs=(3, 2, 3, 0))
