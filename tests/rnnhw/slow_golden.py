@@ -64,13 +64,13 @@ def drained(qmodel, i, name, gate, pre, parts):
     return [requantize(a + b, 0, q.formats[pre]) for a, b in zip(*found, strict=True)]
 
 
-def narrowed(qmodel, i, sides, gate, pre, acc, bias, spectrum):
+def narrowed(qmodel, i, sides, gate, pre, acc, bias, spectrum, units=None):
     """The units' sums over ``sides``, (matrix, segment, codes), in format ``pre``.
 
     ``acc`` are the fraction bits of the sums.
     """
-    q, n = qmodel.layers[i], qmodel.layers[i].layer.output_size
-    fmt = q.formats[pre]
+    q = qmodel.layers[i]
+    n, fmt = units or q.layer.output_size, q.formats[pre]
     if sides[0][0].ndim == 2:
         sums = [0 if bias is None else int(bias[u]) for u in range(n)]
         for matrix, segment, codes in sides:

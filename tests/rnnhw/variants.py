@@ -1,0 +1,34 @@
+"""Random layers of every cell, drawn by its description."""
+
+import numpy as np
+
+from rnnhw.cells import FAMILIES
+from rnnhw.circulant import Circulant
+from rnnhw.model import Recurrent
+
+# family, options, cell; of the LSTMs also which arrays they have
+ALL = [(family, options, cell) for family, of in FAMILIES.items() for options, cell in of.cells]
+NEW = [entry for entry in ALL if entry[2].kind not in ("lstm", "gru", "gru_reset_before")]
+
+
+def layer(entry, rng, m, n, p, scale=1.0, k=None, **over):
+    """A layer whose numbers are all different; with ``k``, of block-circulant matrices."""
+    family, options, cell = entry
+    sizes = {"input_size": m, "hidden_size": n, "output_size": p if cell.projected else n}
+    bound, arrays, circulants = scale / np.sqrt(n), {}, {}
+    for matrix in cell.matrices:
+        rows, columns, gates = sizes[matrix.rows], sizes[matrix.columns], len(matrix.gates)
+        if k is None:
+            arrays[matrix.name] = rng.uniform(-bound, bound, (gates * rows, columns))
+        else:
+            circulants[matrix.name] = Circulant(
+                rng.uniform(-bound, bound, (gates, -(-rows // k), -(-columns // k), k)), rows,
+                columns)
+    for vector in (*cell.biases, *cell.vectors):
+        arrays[vector.name] = rng.uniform(-bound, bound, len(vector.gates) * sizes[vector.size])
+    return Recurrent(family, options=options, arrays=arrays | over, circulants=circulants)
+
+
+def kinds(entries):
+    """Names for a test's parameters."""
+    return [cell.kind for _, _, cell in entries]
