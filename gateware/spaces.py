@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from .arith import delay
+from .arith import copies, delay
 from .spectral import SpectralSource
 from .spectraldrain import SpectralDrain
 
@@ -85,8 +85,6 @@ class SpectralSpace(wiring.Component):
             *(out.eq(word) for out, word in zip(self.words, drain.words)),
             *(a.eq(b) for a, b in zip(drain.accumulators, self.accumulators)),
         ]
-        is_x = delay(m, issue.x, 1 + p.deep, "is_x")
-        zero = delay(m, issue.zero, 1 + p.deep, "zero")
         sources = {}
         if self.space.blocks:
             m.submodules.state = state = sources["state"] = self._source(False)
@@ -103,10 +101,12 @@ class SpectralSpace(wiring.Component):
         for source in sources.values():
             m.d.comb += source.read_parity.eq(issue.parity)
 
+        count = len(self.operands)
+        is_x, zero = (copies(m, delay(m, flag, p.deep, name), count, name, each=4)
+                      for flag, name in ((issue.x, "is_x"), (issue.zero, "zero")))
         for i, operand in enumerate(self.operands):
             chosen = Signal(signed(self.width), name=f"chosen{i}", reset_less=True)
-            m.d.sync += chosen.eq(_either(
-                is_x, sources, lambda source, i=i: source.blocks[i], zero))
+            m.d.sync += chosen.eq(_either(is_x[i], sources, "blocks", i, zero[i]))
             m.d.comb += operand.eq(chosen)
         if p.fast:
             self._xi(m, sources, drain)
@@ -118,17 +118,18 @@ class SpectralSpace(wiring.Component):
         here = issue.run_end & (issue.space == self.index)
         for name, source in sources.items():
             slot = issue.parity if name == "x" else (issue.slot << 1) | issue.parity
-            m.d.comb += source.read_slot.eq(delay(m, slot, far - 2, f"slot_{name}"))
-        is_x = delay(m, issue.x, far, "sums_x")
-        zero = delay(m, issue.zero, far, "sums_zero")
-        m.d.comb += [
-            drain.run_end.eq(delay(m, here, far, "run_end")),
-            drain.run_first.eq(delay(m, issue.run_first, far, "run_first")),
-            *(xi.eq(_either(is_x, sources, lambda source, c=c: source.sums[c], zero))
-              for c, xi in enumerate(drain.sums))]
+            m.d.comb += source.read_slot.eq(delay(m, slot, far - 3, f"slot_{name}"))
+        is_x, zero = (copies(m, delay(m, flag, far - 2, name), len(drain.sums), name, each=1)
+                      for flag, name in ((issue.x, "sums_x"), (issue.zero, "sums_zero")))
+        for c, xi in enumerate(drain.sums):
+            chosen = Signal.like(xi, name=f"sums{c}", reset_less=True)
+            m.d.sync += chosen.eq(_either(is_x[c], sources, "sums", c, zero[c]))
+            m.d.comb += xi.eq(chosen)
+        m.d.comb += [drain.run_end.eq(delay(m, here, far - 1, "run_end")),
+                     drain.run_first.eq(delay(m, issue.run_first, far - 1, "run_first"))]
 
 
-def _either(is_x, sources, value, zero):
-    """The value of the source in use; zero for a state that is not there yet."""
-    state = Mux(zero, 0, value(sources["state"])) if "state" in sources else 0
-    return Mux(is_x, value(sources["x"]), state) if "x" in sources else state
+def _either(is_x, sources, name, i, zero):
+    """Member ``name[i]`` of the source in use; zero for a state that is not there yet."""
+    state = Mux(zero, 0, getattr(sources["state"], name)[i]) if "state" in sources else 0
+    return Mux(is_x, getattr(sources["x"], name)[i], state) if "x" in sources else state

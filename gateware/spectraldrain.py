@@ -35,8 +35,8 @@ class SpectralDrain(wiring.Component):
     -------
     block : In, as the block's last operand is issued
     accumulators : In array
-    run_end, run_first : In(1), with ``sums`` (xi of a run of operands), as the run's last product
-        is in the accumulator
+    run_end, run_first : In(1), a cycle before a run's last product is in the accumulator
+    sums : In array, xi of the run of operands, a cycle later
     pushing, push : Out(1); words : Out array, one a slice; clipped : Out(slices)
     """
 
@@ -64,7 +64,7 @@ class SpectralDrain(wiring.Component):
         m.submodules.inverse = inverse
         m.d.comb += [inverse.components[i].eq(value) for i, value in enumerate(spectrum)]
         far = 5 + transform_cycles(k)
-        self._send(m, inverse, delay(m, fire, far, "fire"), delay(m, kind, far + 1, "out_kind"),
+        self._send(m, inverse, delay(m, fire, far - 1, "fire"), delay(m, kind, far + 1, "out_kind"),
                    delay(m, self.pushed, far - 2, "pushed"))
         flag = Signal()
         m.d.sync += flag.eq(saturated & delay(m, fire, 4, "fired"))
@@ -154,28 +154,31 @@ class SpectralDrain(wiring.Component):
         """The xi of the block under way, held while its block rows drain."""
         if not self.xi:
             return []
-        begin = delay(m, self.block.valid, self.latency + 1, "begin")
-        held = []
-        for c in range(self.space.k):
+        k, held = self.space.k, []
+        begin = copies(m, delay(m, self.block.valid, self.latency, "begin"), k, "begin_", each=2)
+        run_end, run_first = (copies(m, flag, k, name, each=2) for flag, name in (
+            (self.run_end, "run_end_"), (self.run_first, "run_first_")))
+        for c in range(k):
             total = Signal(signed(self.acc_width), name=f"xi_sum{c}", reset_less=True)
-            with m.If(self.run_end):
-                m.d.sync += total.eq(Mux(self.run_first, 0, total) + self.sums[c])
+            with m.If(run_end[c]):
+                m.d.sync += total.eq(Mux(run_first[c], 0, total) + self.sums[c])
             xi = Signal(signed(self.acc_width), name=f"xi{c}", reset_less=True)
-            with m.If(begin):
+            with m.If(begin[c]):
                 m.d.sync += xi.eq(total)
             held.append(xi)
         return held
 
     def _send(self, m, inverse, fire, kind, pushed):
-        """Points in words of T, from the cycle after ``fire`` on."""
+        """Points in words of T, from two cycles after ``fire`` on."""
         k, n = self.space.k, self.slices
+        loads = copies(m, fire, k + 1, "fire_", each=4)
         points = [Signal.like(inverse.points[i], name=f"held{i}", reset_less=True)
                   for i in range(k)]
         left = Signal(range(self.words_each + 1))
         for i, point in enumerate(points):
             following = points[i + n] if i + n < k else point
-            m.d.sync += point.eq(Mux(fire, inverse.points[i], following))
-        with m.If(fire):
+            m.d.sync += point.eq(Mux(loads[i], inverse.points[i], following))
+        with m.If(loads[k]):
             m.d.sync += left.eq(pushed)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)

@@ -129,7 +129,7 @@ class Engine:
         """
         cycles = 1 + transform_cycles(k)
         if self.fast:
-            late = pair_cycles(k, self.products, self.spacing(k, lengths, x)) - self.array + 2
+            late = pair_cycles(k, self.products, self.spacing(k, lengths, x)) - self.array + 3
             cycles += max(0, late)
         return cycles
 
