@@ -127,13 +127,10 @@ class Assignment:
             values = self.integers.values[name]
             self.seen[name] = Range(fmt=self.config.formats.get(name))
             self.seen[name].add(values)
-            if k is None:
-                bits = self.config.weight_bits
-                self.pick(name, bits, weight_frac(name, values, bits), dense=True)
-            else:
-                # no component saturates, as in training
+            bits = self.config.weight_bits
+            if k is not None:
                 bits = self.config.spectrum_bits or SPECTRUM_BITS
-                self.pick(name, bits, self.cover(name, bits))
+            self.pick(name, bits, weight_frac(name, values, bits), dense=True)
 
     def _order(self, i, early):
         """Formats of layer ``i`` in the order they are picked, before or after its weights align.

@@ -5,10 +5,11 @@ Bengio, Leonard and Courville 2013, section 4). Rounding is to the nearest code;
 equally near it takes the even one, the engine the upper.
 """
 
+import numpy as np
 import torch
 
 from ..fixed import FixedFormat
-from ..formats import cover, weight_frac
+from ..formats import weight_frac
 
 SPECTRUM_BITS = 12
 
@@ -28,9 +29,11 @@ def rounded_weight(weight, bits):
 
 
 def spectra_format(spectra, bits):
-    """Format with one scale for real and imaginary parts that covers all of ``spectra``."""
-    parts = torch.view_as_real(spectra.detach()).double()
-    return FixedFormat(bits, cover("spectra", float(parts.min()), float(parts.max()), bits))
+    """Format with one scale for real and imaginary parts, that the quantizer would choose."""
+    parts = torch.view_as_real(spectra.detach()).double().cpu().numpy()
+    # of the parts that are stored: those of the first and the last bin are real
+    real, whole = parts[..., (0, -1), 0].ravel(), parts[..., 1:-1, :].ravel()
+    return FixedFormat(bits, weight_frac("spectra", np.concatenate([real, whole]), bits))
 
 
 def rounded_blocks(blocks, bits):

@@ -173,6 +173,24 @@ def test_weights_are_spectra_of_the_float_blocks():
                           np.floor(fourier.spectrum(bias.reshape(2, 8)) + 0.5))
 
 
+def test_a_few_large_spectra_saturate_where_that_errs_less():
+    rng, found = np.random.default_rng(1), []
+    for case in range(8):
+        # a few components far beyond the others, by more and more beyond half a format's range
+        blocks = rng.uniform(-1, 1, (1, 8, 8, 8)) / 8
+        blocks[0, 0, 0, 0] += 8
+        blocks *= (64 + 2 * case) / 64 / np.abs(fourier.spectrum(blocks)).max()
+        values = fourier.spectrum(blocks)
+        covering = cover("w", values.min(), values.max(), 8)
+        errors = [np.square(fmt.to_float(fmt.quantize(values)) - values).sum()
+                  for fmt in (FixedFormat(8, covering), FixedFormat(8, covering + 1))]
+        q = quantize(Model(layers=[Linear(circulant=Circulant(blocks, 64, 64))]),
+                     Config(spectrum_bits=8))
+        found.append(q.layers[0].formats["weight_ih"].frac_bits - covering)
+        assert found[-1] == (errors[1] < errors[0])
+    assert set(found) == {0, 1}
+
+
 def test_spectra_are_covered_with_a_bit_to_spare():
     rng = np.random.default_rng(6)
     for kind in CELLS:

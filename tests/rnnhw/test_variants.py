@@ -1,4 +1,5 @@
-"""Every cell beside LSTM and GRU: float against formulas and PyTorch, integers against equations."""
+"""Every cell beside LSTM and GRU: float against formulas and PyTorch, integers against equations.
+"""
 
 import numpy as np
 import pytest

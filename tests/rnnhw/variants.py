@@ -6,8 +6,9 @@ from rnnhw.cells import FAMILIES
 from rnnhw.circulant import Circulant
 from rnnhw.model import Recurrent
 
-# family, options, cell; of the LSTMs also which arrays they have
-ALL = [(family, options, cell) for family, of in FAMILIES.items() for options, cell in of.cells]
+# family, options, cell
+ALL = [(family, options, cell) for family in ("lstm", "gru", "rnn", "sru", "qrnn")
+       for options, cell in FAMILIES[family].cells]
 NEW = [entry for entry in ALL if entry[2].kind not in ("lstm", "gru", "gru_reset_before")]
 
 
