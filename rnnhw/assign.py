@@ -4,7 +4,7 @@ from math import inf
 
 from . import calibrate
 from .activation import HARD, make_table
-from .bounds import FRAC_LIMIT, Bounds
+from .bounds import FRAC_LIMIT, Bounds, early_formats, late_formats, source
 from .cells import plain, split
 from .circulant import BLOCK_SIZES
 from .errors import RnnhwError
@@ -20,7 +20,7 @@ from .formats import (
     weight_frac,
 )
 from .integers import Integers
-from .interpret import is_copy, tables
+from .interpret import tables
 from .layers import block_sizes
 from .quantized import QuantizedLayer, QuantizedModel
 from .segments import SPECTRUM_WORD_BITS, growth, heads, segment_key, widest
@@ -132,46 +132,10 @@ class Assignment:
                 bits = self.config.spectrum_bits or SPECTRUM_BITS
             self.pick(name, bits, weight_frac(name, values, bits), dense=True)
 
-    def _order(self, i, early):
-        """Formats of layer ``i`` in the order they are picked, before or after its weights align.
-
-        First gates, then what is kept or multiplied; sums behind the factors they are aligned to.
-        """
-        cell = self.model.layers[i].description
-        kept = [name for name in (*cell.states, *cell.operands) if cell.rules[name] != "tried"]
-        first = [name for name, rule in cell.formats if rule in ("gate", "unit", "two")]
-        first.sort(key=lambda name: (cell.rules[name] != "gate", name not in kept))
-        first = [*first, *(name for name in kept if name not in first)]
-        if early:
-            return list(dict.fromkeys(first))
-        left, found = [*cell.constants, *(n for n in cell.rules if n not in first)], []
-        if cell.kind == "linear":
-            left = list(cell.rules)
-            left.sort(key=lambda name: cell.rules[name] != "result")
-        while left:
-            # what an op shifts or makes comes behind what it multiplies
-            free = [name for name in left if not self._behind(cell, name) & set(left) - {name}]
-            tried = [name for name in free or left if cell.rules.get(name) != "tried"]
-            found.append((tried or free or left)[0])
-            left.remove(found[-1])
-        return found
-
-    @staticmethod
-    def _behind(cell, name):
-        """Formats that are picked before the format ``name``."""
-        found = set()
-        for op, product in zip(cell.ops, cell.drains):
-            if not op.is_table and not is_copy(op, product):
-                factors = {product.pre if product is not None else cell.format_of(op.a)}
-                factors |= {cell.format_of(op.b)} if op.b else set()
-                if op.fmt == name or op.c and cell.format_of(op.c) == name:
-                    found |= factors
-        return found
-
     def _early(self, i):
         """Formats of a recurrent layer's gates, states and operand copies."""
         cell = self.model.layers[i].description
-        for name in self._order(i, early=True):
+        for name in early_formats(cell):
             self._pick(i, name)
             if name in cell.operands:
                 self._copies(i, name)
@@ -199,7 +163,7 @@ class Assignment:
         """Formats of a layer's sums and of what follows from them, once its weights have theirs."""
         for product in self.model.layers[i].description.products:
             self.bounds[i].cap(product.pre, self.finest[f"{i}.{product.pre}"])
-        for name in self._order(i, early=False):
+        for name in late_formats(self.model.layers[i].description):
             self._pick(i, name)
 
     def _pick(self, i, name):
@@ -231,10 +195,7 @@ class Assignment:
         if rule == "sum":
             return self._default_frac(f"{i}.{name}")
         if rule == "same":
-            op, product = next(pair for pair in zip(
-                self.model.layers[i].description.ops, self.model.layers[i].description.drains)
-                if pair[0].fmt == name)
-            return self.formats[f"{i}.{product.pre if product else op.a}"].frac_bits
+            return self.formats[f"{i}.{source(self.model.layers[i].description, name)}"].frac_bits
         # a bit of headroom where the width can spare it
         return self.cover(f"{i}.{name}", bits) - (rule == "wide" and bits >= HEADROOM_BITS)
 

@@ -5,6 +5,7 @@ unknown once those of the others are known.
 """
 
 from .cells import plain
+from .interpret import is_copy
 
 ONE_FRAC = 14              # of the constant one
 SLOPE_FRAC = 14            # of a table's slopes
@@ -87,3 +88,42 @@ class Bounds:
                         self.least[name] = max(self.least[name], -(room // -sign))
             if (self.least, self.most) == before:
                 break
+
+
+def early_formats(cell):
+    """Formats picked before weights align: gates, what is kept or multiplied, bounded values."""
+    kept = [name for name in (*cell.states, *cell.operands) if cell.rules[name] != "tried"]
+    found = [name for name, rule in cell.formats if rule in ("gate", "unit", "two")]
+    found.sort(key=lambda name: (cell.rules[name] != "gate", name not in kept))
+    return list(dict.fromkeys([*found, *kept])) if cell.kind != "linear" else []
+
+
+def late_formats(cell):
+    """The others, sums behind the factors of the products they are added to."""
+    first = early_formats(cell)
+    left, found = [*cell.constants, *(name for name in cell.rules if name not in first)], []
+    left.sort(key=lambda name: cell.rules.get(name) != "result")
+    while left:
+        free = [name for name in left if not _factors(cell, name) & set(left) - {name}] or left
+        untried = [name for name in free if cell.rules.get(name) != "tried"]
+        found.append((untried or free)[0])
+        left.remove(found[-1])
+    return found
+
+
+def _factors(cell, name):
+    """Formats of what is multiplied by ops that make or add values in the format ``name``."""
+    found = set()
+    for op, product in zip(cell.ops, cell.drains):
+        if not op.is_table and not is_copy(op, product):
+            made = {op.fmt} | ({cell.format_of(op.c)} if op.c else set())
+            if name in made:
+                found.add(product.pre if product is not None else cell.format_of(op.a))
+                found |= {cell.format_of(op.b)} if op.b else set()
+    return found
+
+
+def source(cell, name):
+    """Format of what the first value in the format ``name`` is made of."""
+    op, product = next(pair for pair in zip(cell.ops, cell.drains) if pair[0].fmt == name)
+    return cell.format_of(op.a) if product is None else product.pre

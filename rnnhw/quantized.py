@@ -54,8 +54,8 @@ class QuantizedLayer:
 
     @property
     def weight_ih(self):
-        """The matrix of the input."""
-        return self.weights["weight_ih"]
+        """The matrix of the input, or None."""
+        return self.weights.get("weight_ih")
 
     @property
     def weight_hh(self):
@@ -64,8 +64,8 @@ class QuantizedLayer:
 
     @property
     def acc_frac(self):
-        """Fraction bits of the accumulators of the input's products."""
-        return self.acc_fracs["weight_ih"]
+        """Fraction bits of the accumulators of the first matrix, that of the input."""
+        return next(iter(self.acc_fracs.values()))
 
     @property
     def acc_frac_hh(self):
@@ -75,7 +75,7 @@ class QuantizedLayer:
     @property
     def block_size_ih(self):
         """k of ``weight_ih``, None where it is dense."""
-        return self.block_sizes["weight_ih"]
+        return self.block_sizes.get("weight_ih")
 
     @property
     def block_size_hh(self):

@@ -13,8 +13,9 @@ import pytest
 import rnnhw
 from rnnhw import npz
 from rnnhw.cli import Progress, main, parser
+from rnnhw.drawn import layer_keys
 from rnnhw.presets import Preset
-from rnnhw.project import MODEL_KEYS, layer_keys, resolve
+from rnnhw.project import MODEL_KEYS, resolve
 from rnnhw.simulate import SIMULATORS
 from rnnhw.tools import find
 from rnnhw.verbs import VERBS
