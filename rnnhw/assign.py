@@ -56,7 +56,7 @@ class Assignment:
             error = 2.0**-10 if config.activation_bits <= 8 else 2.0**-12
         self.table = make_table(error, config.activation_kind)
         self.formats, self.choices, self.notes, self.finest = {}, {}, [], {}
-        self.bounds = [Bounds(layer.description) for layer in model.layers]
+        self.bounds = [Bounds(layer.description, i) for i, layer in enumerate(model.layers)]
         self.integers = Integers(model, config, self.formats, self.notes)
         self._assign()
 
@@ -171,9 +171,6 @@ class Assignment:
         cell, bounds = self.model.layers[i].description, self.bounds[i]
         full, bits = f"{i}.{name}", self.config.state_bits
         least, most, rule = bounds.least[name], bounds.most[name], cell.rules.get(name, "constant")
-        if least > most and full not in self.config.formats:
-            raise RnnhwError(f"{full} would need at least {least} and at most {most} fraction bits "
-                             "beside the other formats; fix other formats, or none.")
         if rule == "table":
             out = max(self.formats[f"{i}.{op.fmt}"].frac_bits for op in tables(cell, name))
             flat = flat_range(out)

@@ -5,6 +5,7 @@ unknown once those of the others are known.
 """
 
 from .cells import plain
+from .errors import RnnhwError
 from .interpret import is_copy
 
 ONE_FRAC = 14              # of the constant one
@@ -18,11 +19,11 @@ LIMITS = {"two": 30, "gate": 40, "wide": 40, "result": 40, "same": 40}
 class Bounds:
     """Bounds of the fraction bits of a cell's formats and of its operand copies.
 
-    ``least[name]`` and ``most[name]`` by format; :meth:`settle` narrows the others.
+    ``least[name]`` and ``most[name]`` by format; :meth:`settle` and :meth:`cap` narrow the others.
     """
 
-    def __init__(self, cell):
-        self.rules = []
+    def __init__(self, cell, layer=0):
+        self.rules, self.layer = [], layer
         self.least = dict.fromkeys([*cell.rules, *cell.constants], -40)
         self.most = {name: LIMITS.get(rule, FRAC_LIMIT) for name, rule in cell.formats}
         self.most |= dict.fromkeys(cell.constants, FRAC_LIMIT)
@@ -30,9 +31,6 @@ class Bounds:
             copy = f"{cell.shared(name)}_operand"
             self.least[copy], self.most[copy] = -40, 40
             self._rule((1, copy), (-1, name))
-        for name, rule in cell.formats:
-            if rule in ("gate", "result"):
-                self.least[name] = 1
         for op, product in zip(cell.ops, cell.drains):
             self._op(cell, op, product)
         self._narrow()
@@ -43,6 +41,8 @@ class Bounds:
             # a sigmoid is looked up at half its input
             self._rule((1, op.fmt), (-1, a), limit=SLOPE_FRAC + 2 * (op.fn == "sigmoid"))
             self.least[a] = max(self.least[a], TABLE_FRAC)
+            # half of 1 is a code
+            self.least[op.fmt] = max(self.least[op.fmt], 1)
             return
         factors, one = [(-1, a)], ONE_FRAC
         if op.b:
@@ -69,9 +69,20 @@ class Bounds:
         self._narrow()
 
     def cap(self, name, most):
-        """``name`` has at most ``most`` fraction bits."""
+        """``name`` has at most ``most`` fraction bits.
+
+        Raises
+        ------
+        RnnhwError
+            If that leaves none for a format.
+        """
         self.most[name] = min(self.most[name], most)
         self._narrow()
+        for name, least in self.least.items():
+            if least > self.most[name]:
+                raise RnnhwError(f"{self.layer}.{name} would need at least {least} and at most "
+                                 f"{self.most[name]} fraction bits beside the other formats of its "
+                                 "layer; fix fewer of them, or scale the data down.")
 
     def _narrow(self):
         for _ in self.rules:

@@ -21,17 +21,27 @@ class Unit:
 
     def drain(self, pre, gates, *parts, bias=None, units=None):
         """Sums over ``(matrix, operand, codes)``; ``gates`` holds the row block of each matrix."""
-        q, sides, fracs = self.q, [], []
-        for (name, operand, codes), gate in zip(parts, gates, strict=True):
+        q, n, groups = self.q, units or self.q.layer.hidden_size, {}
+        for (name, operand, codes), g in zip(parts, gates, strict=True):
             segment = operand if operand == "x" or "." in operand else f"{self.i}.{operand}"
-            sides.append((q.weights[name], segment, codes, gate))
-            fracs.append(q.acc_fracs[name])
-        assert len(set(fracs)) == 1
-        n = units or q.layer.hidden_size
-        rows = [(w[g * n:(g + 1) * n] if w.ndim == 2 else w[g:g + 1], segment, codes)
-                for w, segment, codes, g in sides]
-        return narrowed(self.qmodel, self.i, rows, 0, pre, fracs[0], q.bias.get(bias),
-                        f"{pre}_spectrum", n)
+            w = q.weights[name]
+            rows = w[g * n:(g + 1) * n] if w.ndim == 2 else w[g:g + 1]
+            groups.setdefault(None if w.ndim == 2 else w.shape[3], []).append(
+                ((rows, segment, codes), q.acc_fracs[name],
+                 "x" if segment == "x" or not segment.startswith(f"{self.i}.") else operand))
+
+        def sums(group, bias, spectrum):
+            sides, (frac, *others), _ = zip(*group)
+            assert not set(others) - {frac}
+            return narrowed(self.qmodel, self.i, sides, 0, pre, frac, bias, spectrum, n)
+
+        # matrices of other block sizes apart, the last with the bias
+        *apart, last = groups.values()
+        found = sums(last, q.bias.get(bias), f"{pre}_spectrum")
+        for group in apart:
+            more = sums(group, None, f"{pre}_{group[0][2]}_spectrum")
+            found = [requantize(a + b, 0, self.f[pre]) for a, b in zip(found, more, strict=True)]
+        return found
 
     def table(self, codes, tensor, fn, out="gate"):
         return [activate(self.qmodel.activation, v, self.f[tensor].frac_bits, self.f[out],

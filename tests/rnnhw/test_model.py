@@ -14,7 +14,7 @@ def layer(**over):
 
 
 @pytest.mark.parametrize("over, text", [
-    ({"cell": "conv"}, r"Layer 'a' is of kind 'conv'; lstm, gru, rnn, sru, qrnn and lin"),
+    ({"cell": "conv"}, r"Layer 'a' is of kind 'conv'; lstm, gru, rnn, sru, qrnn"),
     ({"weight_hh": np.ones(8)}, r"a\.weight_hh has shape \(8,\), but \(any, any\) is needed\."),
     ({"weight_hh": np.ones((6, 2))},
      r"a\.weight_hh has shape \(6, 2\), but \(8, 2\) is needed\."),

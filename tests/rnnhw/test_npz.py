@@ -61,7 +61,7 @@ LAYERS = [{"kind": "gru", "input_size": 3, "hidden_size": 4}, {"kind": "linear"}
     ({"layers": "[1, 2]"}, r"layer 0 of .* must be an object with the key 'kind', not 1\."),
     ({"layers": "[]", "model": None}, r"has the unknown array '0\.bias_hh'; its 0 layers have no"),
     ({"layers": '[{"kind": "conv"}]'},
-     r"layer 0 of .* is of kind 'conv'; lstm, gru, rnn, sru, qrnn, linear are"),
+     r"layer 0 of .* is of kind 'conv'; lstm, gru, rnn, sru, qrnn"),
     ({"layers": json.dumps([{**LAYERS[0], "units": 4}, LAYERS[1]])},
      r"layer 0 of .* has the unknown key 'units'; known are name, input_size, hidden_size, res"),
     ({"layers": json.dumps([{**LAYERS[0], "reset_after": 1}, LAYERS[1]])},

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+import rnnhw
 from examples.own_cell import MGU
 from rnnhw import golden, reference
 from rnnhw.config import Config
 from rnnhw.model import Linear, Model
 from rnnhw.quantize import quantize
+from rnnhw.tools import find
 
 from . import slow_cells
 from .variants import NEW, kinds, layer
@@ -105,6 +107,21 @@ def test_spectral_golden_equals_the_equations(entry, k):
     assert golden.run(q, xi).tolist() == slow_cells.run(q, xi)
 
 
+@pytest.mark.parametrize("sizes", [(8, 4, None, 4), (None, 4, 8, 8), (4, 4, 8, None),
+                                   (4, None, 4, 4), (4, 8, 8, 4)])
+@pytest.mark.parametrize("kind", ["lstm_full_projected", "lstm_coupled_diagonal_projected",
+                                  "rnn_relu", "sru", "mgu"])
+def test_matrices_of_several_block_sizes_are_summed_apart(kind, sizes):
+    rng = np.random.default_rng(2)
+    entry = next(entry for entry in OWN if entry[2].kind == kind)
+    used = list(sizes[:len(entry[2].matrices)])
+    model = Model(layers=[layer(entry, rng, 8, 16, 8, 6, list(used)),
+                          layer(entry, rng, 8 if entry[2].projected else 16, 8, 8, 6, list(used))])
+    q = quantize(model, Config(state_bits=12), rng.standard_normal((2, 6, 8)))
+    xi = rng.integers(q.input_format.min, q.input_format.max + 1, (6, 8))
+    assert golden.run(q, xi).tolist() == slow_cells.run(q, xi)
+
+
 @pytest.mark.parametrize("entry", OWN, ids=kinds(OWN))
 @pytest.mark.parametrize("bits, least", [(8, 25), (16, 57)])
 def test_integers_are_near_the_float_model(entry, bits, least):
@@ -151,6 +168,16 @@ def test_float_equals_torch(make, family, options):
         expected = module(torch.as_tensor(x))[0].numpy()
     assert np.abs(model.run(x) - expected).max() < 1e-14
     assert model.output_size == expected.shape[2]
+
+
+@pytest.mark.slow
+def test_the_example_of_a_cell_of_ones_own_runs_through_simulation():
+    from examples import own_cell
+
+    x = np.random.default_rng(1).standard_normal((2, 6, 8))
+    design = rnnhw.compile(own_cell.model(), Config(lanes=8), x)
+    found = design.simulate(x, simulator="icarus" if find("iverilog") else "verilator")
+    assert found.bit_exact and found.words_checked == 6
 
 
 def test_an_sru_adds_x_as_it_is_where_sizes_agree():

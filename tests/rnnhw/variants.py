@@ -13,18 +13,22 @@ NEW = [entry for entry in ALL if entry[2].kind not in ("lstm", "gru", "gru_reset
 
 
 def layer(entry, rng, m, n, p, scale=1.0, k=None, **over):
-    """A layer whose numbers are all different; with ``k``, of block-circulant matrices."""
+    """A layer whose numbers are all different; with ``k``, of block-circulant matrices.
+
+    ``k`` may be a list of sizes, one for each matrix, None where dense.
+    """
     family, options, cell = entry
     sizes = {"input_size": m, "hidden_size": n, "output_size": p if cell.projected else n}
     bound, arrays, circulants = scale / np.sqrt(n), {}, {}
     for matrix in cell.matrices:
         rows, columns, gates = sizes[matrix.rows], sizes[matrix.columns], len(matrix.gates)
-        if k is None:
+        size = k.pop(0) if isinstance(k, list) else k
+        if size is None:
             arrays[matrix.name] = rng.uniform(-bound, bound, (gates * rows, columns))
         else:
             circulants[matrix.name] = Circulant(
-                rng.uniform(-bound, bound, (gates, -(-rows // k), -(-columns // k), k)), rows,
-                columns)
+                rng.uniform(-bound, bound, (gates, -(-rows // size), -(-columns // size), size)),
+                rows, columns)
     for vector in (*cell.biases, *cell.vectors):
         arrays[vector.name] = rng.uniform(-bound, bound, len(vector.gates) * sizes[vector.size])
     return Recurrent(family, options=options, arrays=arrays | over, circulants=circulants)
