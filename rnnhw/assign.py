@@ -23,7 +23,7 @@ from .integers import Integers
 from .interpret import tables
 from .layers import block_sizes
 from .quantized import QuantizedLayer, QuantizedModel
-from .segments import SPECTRUM_WORD_BITS, growth, heads, segment_key, widest
+from .segments import growth, heads, segment_key, spectrum_word_bits, widest
 
 PRE_FRAC = 11              # fraction bits of a pre-activation beyond which range is worth more
 SPECTRUM_HEADROOM = 1      # bits of a drained spectrum beyond what was seen
@@ -108,16 +108,16 @@ class Assignment:
         """Pick the format of an operand segment, no wider than its spectra may be."""
         name = segment if segment == "x" else f"{segment}_operand"
         bits, fixed = self.config.activation_bits, self.config.formats.get(name)
-        found = widest(self.model, segment)
+        found = widest(self.model, self.config, segment)
         if found is not None:
             most, k = found
             if fixed is not None and fixed.width > most:
                 raise RnnhwError(f"Format {fixed} fixed for {name} is {fixed.width} bits wide, but "
                                  f"operands of blocks of {k} have at most {most}, so that their "
-                                 f"spectra fit {SPECTRUM_WORD_BITS} bits.")
+                                 f"spectra fit {spectrum_word_bits(self.config)} bits.")
             if fixed is None and bits > most:
                 self.notes.append(f"{name} has {most} bits instead of {bits}, so that spectra of "
-                                  f"blocks of {k} fit {SPECTRUM_WORD_BITS} bits.")
+                                  f"blocks of {k} fit {spectrum_word_bits(self.config)} bits.")
                 bits = most
         return self.pick(name, bits, frac_of(bits), **limits)
 

@@ -8,7 +8,7 @@ from .errors import RnnhwError
 from .fixed import FixedFormat
 from .formats import ACC_BITS, WORD_BITS, align
 from .layers import biases, block_sizes, circulant_of, constants
-from .segments import SPECTRUM_WORD_BITS, groups, growth, heads, read, segment_key
+from .segments import groups, growth, heads, read, segment_key, spectrum_word_bits
 
 GUARD_BITS = 3             # below the operands of a transform; 0 where it is exact, for k = 4
 
@@ -50,9 +50,9 @@ class Integers:
         while any([self._align_group(part, needs) for part in parts]):
             pass
         for part in parts:
-            limit = _limit(part.k)
-            what = (f"a spectrum of blocks of {part.k} with its shift fits {SPECTRUM_WORD_BITS}"
-                    if part.k else f"an operand with its shift fits {limit}")
+            limit = self._limit(part.k)
+            bits = spectrum_word_bits(self.config)
+            what = (f"a spectrum of blocks of {part.k} with its shift fits {bits}" if part.k else f"an operand with its shift fits {limit}")
             names = [_name(segment) for segment in part.segments.values()]
             for name in [*names, *(weight for _, weight, _ in part.products)]:
                 bits = before[name] - self.formats[name].frac_bits
@@ -76,7 +76,7 @@ class Integers:
         shifts, lost = align(
             list(part.segments), part.links, operands, weights, fixed,
             [(key, weight, needs[i] - growth(part.k)) for key, weight, i in part.products],
-            _limit(part.k), guard)
+            self._limit(part.k), guard)
         for key, bits in lost.items():
             fmt = self.formats[names[key]]
             self.formats[names[key]] = FixedFormat(fmt.width, fmt.frac_bits - bits)
@@ -147,6 +147,10 @@ class Integers:
         return {name: self.formats[f"{i}.{name}"].quantize(values)
                 for name, values in constants(self.model.layers[i]).items()}
 
+    def _limit(self, k):
+        """Most bits of an operand with its shift."""
+        return WORD_BITS if k is None else spectrum_word_bits(self.config) - growth(k)
+
     def shift(self, segment, k):
         """Shift of ``segment`` as blocks of ``k``, or dense."""
         return self.shifts[segment_key(segment, k)]
@@ -155,11 +159,6 @@ class Integers:
 def _name(segment):
     """Name of the format of an operand segment."""
     return segment if segment == "x" else f"{segment}_operand"
-
-
-def _limit(k):
-    """Most bits of an operand with its shift."""
-    return WORD_BITS if k is None else SPECTRUM_WORD_BITS - growth(k)
 
 
 def _reach(weight):

@@ -79,7 +79,13 @@ def _of(groups, key):
     return next(group for group in groups if key in group.segments)
 
 
-def widest(model, segment):
+def spectrum_word_bits(config):
+    """Most bits of an operand's spectrum: one less where lanes add two components and a weight."""
+    sums = config.spectral_products == 3 and config.fast_inner_product is not False
+    return SPECTRUM_WORD_BITS - sums
+
+
+def widest(model, config, segment):
     """``(bits, k)``: the most that operands of ``segment`` may have, so that spectra fit.
 
     None where no block of it is transformed.
@@ -90,4 +96,4 @@ def widest(model, segment):
         sizes += [of[weight] for product in layer.description.products
                   for operand, weight, _ in product.parts
                   if of[weight] and read(model, i, before, operand) == segment]
-    return (SPECTRUM_WORD_BITS - growth(max(sizes)), max(sizes)) if sizes else None
+    return (spectrum_word_bits(config) - growth(max(sizes)), max(sizes)) if sizes else None
