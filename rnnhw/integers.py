@@ -52,7 +52,8 @@ class Integers:
         for part in parts:
             limit = self._limit(part.k)
             bits = spectrum_word_bits(self.config)
-            what = (f"a spectrum of blocks of {part.k} with its shift fits {bits}" if part.k else f"an operand with its shift fits {limit}")
+            what = (f"a spectrum of blocks of {part.k} with its shift fits {bits}" if part.k
+                    else f"an operand with its shift fits {limit}")
             names = [_name(segment) for segment in part.segments.values()]
             for name in [*names, *(weight for _, weight, _ in part.products)]:
                 bits = before[name] - self.formats[name].frac_bits
