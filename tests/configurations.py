@@ -1,18 +1,24 @@
 """The committed list of configurations on which gateware, golden model and cycle model must agree.
 
-Cells, stacks, sizes that do not divide into rows, slices or pairs, plain and fast lanes, short and
-deep pipelines, widths, activations, last step and every step, outputs a step late; the tests run
-all of them in Amaranth's simulator and every third in cocotb, the benchmark prints them. """
+Cells, stacks, sizes that do not divide into rows, slices, pairs or circulant blocks, plain and fast
+lanes, short and deep pipelines, widths, activations, last step and every step, outputs a step late,
+random and trained weights; the tests run all of them in Amaranth's simulator and every third in
+cocotb, of circulant ones every ninth; the benchmark prints them. """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
 from rnnhw.circulant import Circulant
 from rnnhw.compiler import lower
 from rnnhw.config import Config
+from rnnhw.load import load
 from rnnhw.model import GATES, Linear, Model, Recurrent
 from rnnhw.quantize import quantize
+
+
+TRAINED = Path(__file__).parent.parent / "examples" / "spoken_digits"
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class Case:
     gru_reset_before or linear; ``lengths`` the sequences that are run one after another. ``fast``
     and ``deep`` are those of :func:`rnnhw.compiler.lower`, ``late`` and ``products`` likewise.
     ``blocks`` gives each layer's block size, None for dense matrices; a pair stands for the two
-    matrices of a recurrent layer.
+    matrices of a recurrent layer. ``file`` names a trained model among the examples, in place of
+    ``layers`` and ``blocks``; ``last_step`` is then the model's.
     """
 
     name: str
@@ -39,6 +46,7 @@ class Case:
     late: bool = False
     blocks: tuple = ()
     products: int = 4
+    file: str = ""
 
     def _matrix(self, name, weight, gates, k):
         """A matrix as its layer takes it, dense or projected onto blocks of ``k``."""
@@ -47,7 +55,9 @@ class Case:
         return {name.replace("weight", "circulant"): Circulant.project(weight, gates, k)}
 
     def model(self, seed=0):
-        """The float model, its weights random and all different."""
+        """The float model, its weights random and all different, or read from ``file``."""
+        if self.file:
+            return replace(load(TRAINED / self.file), name=self.name, last_step=self.last_step)
         rng = np.random.default_rng(seed)
         size, layers = self.inputs, []
         blocks = self.blocks or (None,) * len(self.layers)
@@ -92,7 +102,7 @@ class Case:
         return x
 
 
-CASES = (
+DENSE = (
     Case("lstm_even", 8, (("lstm", 8),), 8, 1),
     Case("lstm_ragged", 3, (("lstm", 5),), 8, 2),
     Case("lstm_one_unit", 1, (("lstm", 1),), 4, 1, (3, 2)),
@@ -213,4 +223,83 @@ CASES = (
     Case("late_last_step", 6, (("lstm", 8), ("linear", 5)), 8, 2, last_step=True, late=True),
 )
 
-IN_COCOTB = CASES[::3]
+CIRCULANT = (
+    Case("circulant_lstm", 16, (("lstm", 16),), 56, 2, blocks=(8,)),
+    Case("circulant_lstm_fast", 16, (("lstm", 16),), 56, 2, blocks=(8,), fast=True),
+    Case("circulant_lstm_three", 16, (("lstm", 16),), 44, 2, blocks=(8,), products=3),
+    Case("circulant_lstm_fast_three", 16, (("lstm", 16),), 44, 2, blocks=(8,), products=3,
+         fast=True),
+    Case("circulant_lstm_deep", 16, (("lstm", 16),), 112, 4, blocks=(8,), deep=True),
+    Case("circulant_lstm_fast_deep", 16, (("lstm", 16),), 112, 4, blocks=(8,), fast=True,
+         deep=True),
+    Case("circulant_lstm_three_deep", 16, (("lstm", 16),), 88, 4, blocks=(8,), products=3,
+         deep=True),
+    Case("circulant_lstm_fast_three_deep", 16, (("lstm", 16),), 88, 4, blocks=(8,), products=3,
+         fast=True, deep=True),
+    Case("circulant_gru_k4", 7, (("gru", 11),), 25, 4, blocks=(4,), products=3),
+    Case("circulant_lstm_k4_fast", 10, (("lstm", 19),), 24, 1, (3, 1, 1), blocks=(4,), fast=True),
+    Case("circulant_before_k4", 12, (("gru_reset_before", 15),), 31, 2, blocks=(4,), deep=True,
+         fast=True, products=3),
+    Case("circulant_gru_k16", 16, (("gru", 16),), 60, 4, (3, 2), blocks=(16,)),
+    Case("circulant_gru_k16_fast", 15, (("gru", 29),), 60, 4, (2, 1), blocks=(16,), fast=True),
+    Case("circulant_lstm_k16_three", 30, (("lstm", 14),), 92, 8, (2, 1), blocks=(16,),
+         products=3, deep=True),
+    Case("circulant_before_k16", 29, (("gru_reset_before", 16),), 46, 1, (2, 1), blocks=(16,),
+         fast=True, products=3, deep=True),
+    Case("circulant_gru_k32", 32, (("gru", 32),), 124, 8, (2,), blocks=(32,)),
+    Case("circulant_linear_k32_fast", 27, (("linear", 64, "tanh"),), 50, 32, (2, 1), blocks=(32,),
+         fast=True, products=3, deep=True),
+    Case("circulant_linear_k64", 64, (("linear", 64, "sigmoid"),), 126, 16, (1, 1), blocks=(64,)),
+    Case("circulant_gru_k64_fast", 60, (("gru", 52),), 190, 16, (2,), blocks=(64,), fast=True,
+         products=3),
+    Case("circulant_linear_one_block", 4, (("linear", 4, "relu"),), 6, 1, (1, 2, 1), blocks=(4,)),
+    Case("circulant_one_block_fast", 7, (("lstm", 7),), 44, 8, (2, 1, 1), blocks=(8,), fast=True,
+         products=3),
+    Case("circulant_odd_blocks_fast", 23, (("lstm", 24),), 59, 2, (2, 1), blocks=(8,), fast=True),
+    Case("circulant_linear_stack", 12, (("linear", 20, "relu"), ("linear", 7, "sigmoid"),
+                                        ("linear", 4)), 17, 2, blocks=(4, 4, 4), fast=True),
+    Case("circulant_classifier", 13, (("gru", 16), ("linear", 10)), 30, 2, blocks=(8, None),
+         last_step=True, products=3),
+    Case("circulant_classifier_fast", 13, (("gru", 24), ("linear", 10, "relu"), ("linear", 4)), 47,
+         4, (2, 1, 1), blocks=(8, None, 4), last_step=True, fast=True, deep=True),
+    Case("circulant_last_state", 8, (("gru", 16),), 34, 8, blocks=(8,), last_step=True, fast=True),
+    Case("circulant_behind_dense", 6, (("linear", 8, "relu"), ("gru", 8), ("linear", 13)), 24, 2,
+         blocks=(None, 4, None), fast=True, products=3),
+    Case("circulant_stack", 4, (("lstm", 8), ("gru", 7)), 24, 1, blocks=(4, 4)),
+    Case("circulant_stack_fast", 4, (("lstm", 8), ("gru", 7), ("linear", 12)), 29, 2, (2, 1, 3),
+         blocks=(4, 4, 4), fast=True, products=3, deep=True),
+    Case("circulant_two_sizes", 8, (("lstm", 8), ("gru", 16)), 56, 2, (3, 1), blocks=(4, 8)),
+    Case("circulant_two_sizes_fast", 8, (("gru_reset_before", 16), ("lstm", 12)), 61, 4, (2, 1, 1),
+         blocks=(8, 4), fast=True, products=3, deep=True),
+    Case("circulant_two_sizes_and_dense", 8, (("gru", 8), ("linear", 16, "relu"), ("linear", 5)),
+         46, 2, (2, 1), blocks=(8, 16, None), fast=True),
+    Case("circulant_dense_recurrent", 5, (("lstm", 8), ("linear", 8)), 16, 2,
+         blocks=(None, 8), deep=True, products=3),
+    Case("circulant_late", 8, (("gru", 8), ("linear", 6)), 24, 2, (1, 1, 2, 3), blocks=(4, None),
+         late=True),
+    Case("circulant_late_fast", 8, (("lstm", 8), ("linear", 12, "tanh"), ("linear", 4)), 29, 4,
+         (3, 1, 1, 2), blocks=(4, 4, 4), late=True, fast=True, products=3, deep=True),
+    Case("circulant_late_two_sizes", 4, (("gru_reset_before", 8), ("linear", 8)), 46, 4, (2, 1, 3),
+         blocks=(4, 8), late=True, fast=True, products=3),
+    Case("circulant_spectrum_8_bit", 8, (("gru", 8),), 37, 2, blocks=(8,),
+         config={"spectrum_bits": 8, "activation_bits": 4}),
+    Case("circulant_spectrum_10_bit", 8, (("lstm", 12),), 24, 4, blocks=(4,), fast=True,
+         config={"spectrum_bits": 10, "activation_bits": 6}),
+    Case("circulant_spectrum_14_bit", 8, (("gru", 8),), 33, 8, blocks=(8,), fast=True, products=3,
+         config={"spectrum_bits": 14, "activation_bits": 10}),
+    Case("circulant_spectrum_16_bit", 8, (("lstm", 8),), 24, 1, blocks=(4,), deep=True,
+         config={"spectrum_bits": 16, "activation_bits": 12, "weight_bits": 12}),
+    Case("circulant_wide_state", 8, (("lstm", 8),), 56, 4, blocks=(8,), fast=True, deep=True,
+         config={"cell_bits": 18, "state_bits": 12}),
+    Case("circulant_octave", 4, (("gru", 8),), 20, 4, blocks=(4,), products=3,
+         config={"activation_kind": "octave"}),
+    Case("circulant_trained_k8", 13, (), 28, 2, (2, 1), last_step=True, file="gru128_k8.npz"),
+    Case("circulant_trained_k8_fast", 13, (), 88, 4, (2, 1), last_step=True, fast=True, products=3,
+         deep=True, file="gru128_k8.npz"),
+    Case("circulant_trained_k16", 13, (), 60, 4, (2, 1), fast=True, file="gru128_k16.npz"),
+    Case("circulant_trained_k16_three", 13, (), 92, 8, (2, 1), last_step=True, products=3,
+         deep=True, file="gru128_k16.npz"),
+)
+
+CASES = DENSE + CIRCULANT
+IN_COCOTB = DENSE[::3] + CIRCULANT[::9]
