@@ -100,11 +100,27 @@ class _Lowering:
         blocks = [block for found, late in zip(layers, self.late) if not late for block in found]
         # the array knows no more than two runs before a step has started
         first = 1 if len(blocks[0][1].operands) > 1 else 2
-        at = len(blocks)
-        for found in [found for found, late in zip(layers, self.late) if late][::-1]:
+        late = [found for found, late in zip(layers, self.late) if late][::-1]
+        places = [max(first, len(blocks) - n) for n in range(len(late))]
+        if any(self._tears(blocks, at, found[0][0]) for at, found in zip(places, late)):
+            places = [len(blocks)] * len(late)
+        for at, found in zip(places, late):
             blocks[at:at] = found
-            at = max(first, at - 1)
         return blocks
+
+    def _tears(self, blocks, at, late):
+        """Whether layer ``late`` in between would part what is gathered for one transform or, where
+        lanes are fast, summed for one xi."""
+        after = {i for i, *_ in blocks[at:]}
+        ends = {i: max(units[1] for j, *_, units in blocks[:at] if j == i)
+                for i, *_ in blocks[:at] if i in after}
+        return any(self.fast or end % k for i, end in ends.items()
+                   for k in sorted(self._transforms(i) & self._transforms(late)))
+
+    def _transforms(self, i):
+        """Block sizes of the spectra that are made of what layer ``i`` writes."""
+        return {int(key.partition("/")[2]) for key in self.q.shifts
+                if "/" in key and key.startswith(f"{i}.")}
 
     def program(self):
         for i, product, group, units in self._blocks():
