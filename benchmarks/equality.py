@@ -3,7 +3,8 @@
     python -m benchmarks.equality [--cocotb]
 
 Prints one line a configuration: words compared, words that differ, cycles simulated and
-estimated. With ``--cocotb`` every third configuration also runs as Verilog under cocotb. """
+estimated. With ``--cocotb`` every third configuration, of block-circulant ones every ninth, also
+runs as Verilog under cocotb. """
 
 import argparse
 import sys
@@ -43,10 +44,23 @@ def runs(case, cocotb):
     estimate = Schedule(program).cycles_of(case.lengths)[0]
     return [{"configuration": case.name, "lanes": case.lanes, "vector_lanes": case.slices,
              "fast": case.fast, "deep": case.deep,
-             "weight_bits": program.weight_bits, "operand_bits": program.operand_width,
+             "block_sizes": [space.k for space in program.spaces],
+             "products_per_bin": program.products if program.spaces else None,
+             "weight_bits": _weight_bits(program), "operand_bits": _operand_bits(program),
              "words": len(expected), "differ": differ, "cycles": cycles, "estimate": estimate,
              "simulator": name, "equal": differ == 0 and cycles == estimate}
             for name, differ, cycles in found]
+
+
+def _weight_bits(program):
+    """Bits of the widest weight, or component of one."""
+    return max([program.weight_bits] * program.plain + [s.weight_bits for s in program.spaces])
+
+
+def _operand_bits(program):
+    """The same of operands, as the array takes them."""
+    return max([program.operand_width] * program.plain
+               + [max(s.width, s.x_width) + s.growth for s in program.spaces])
 
 
 def figures(say, cocotb=True):
@@ -58,13 +72,24 @@ def figures(say, cocotb=True):
     return rows
 
 
+def _lane(row):
+    """A row's kind of lane."""
+    kind = "fast" if row["fast"] else "plain"
+    return f"{kind}, {row['products_per_bin']}" if row["products_per_bin"] else kind
+
+
+def _blocks(row):
+    """Sizes of a row's circulant blocks."""
+    return " ".join(map(str, row["block_sizes"])) or "-"
+
+
 def page(rows):
     """The rows as text, with a line that counts them."""
     text = table([[r["configuration"], r["lanes"], r["vector_lanes"],
-                   "fast" if r["fast"] else "plain", "deep" if r["deep"] else "short",
-                   r["weight_bits"], r["operand_bits"], r["words"], r["differ"], r["cycles"],
+                   _lane(r), "deep" if r["deep"] else "short",
+                   _blocks(r), r["weight_bits"], r["operand_bits"], r["words"], r["differ"], r["cycles"],
                    r["estimate"], r["simulator"]] for r in rows],
-                 ["configuration", "lanes", "T", "lane", "pipeline", "weights", "operands", "words",
+                 ["configuration", "lanes", "T", "lane", "pipeline", "blocks", "weights", "operands", "words",
                   "differ", "cycles", "estimate", "simulator"])
     return text + summary(rows)
 
@@ -87,7 +112,7 @@ def failed(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cocotb", action="store_true",
-                        help="also run every third configuration as Verilog (default: no)")
+                        help="also run some configurations as Verilog (default: no)")
     args = parser.parse_args()
     rows = figures(lambda text: print(text, file=sys.stderr, flush=True), args.cocotb)
     print(page(rows), end="")

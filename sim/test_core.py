@@ -6,7 +6,7 @@ import pytest
 from rnnhw import golden
 from rnnhw.schedule import Schedule
 from rnnhw.simulate import simulate
-from tests.configurations import CASES
+from tests.configurations import CIRCULANT, DENSE, IN_COCOTB
 from tests.simulators import needs_icarus
 
 
@@ -32,14 +32,15 @@ def check(case, folder, simulator):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES[::3], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", IN_COCOTB, ids=lambda case: case.name)
 def test_core_in_verilator(case, tmp_path):
     check(case, tmp_path, "verilator")
 
 
 @needs_icarus
 @pytest.mark.parametrize("case", [
-    *CASES[1:5:3], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[7::3])],
+    *DENSE[1:5:3], *(pytest.param(case, marks=pytest.mark.slow)
+                     for case in DENSE[7::3] + CIRCULANT[3::18])],
     ids=lambda case: case.name)
 def test_core_in_icarus(case, tmp_path):
     check(case, tmp_path, "icarus")

@@ -7,7 +7,9 @@ from gateware.testing import run_core
 from rnnhw import golden
 from rnnhw.memories import cut
 from rnnhw.schedule import Schedule
-from tests.configurations import CASES
+from tests.configurations import CASES, CIRCULANT, DENSE
+
+GAPS = ((0.7, 0.0), (0.0, 0.8), (0.5, 0.5))
 
 
 def steps_of(x, lengths):
@@ -23,7 +25,9 @@ def ref_words(quantized, x, lengths, last_step):
     return np.concatenate([y[i, :n].reshape(-1) for i, n in enumerate(lengths)]).tolist()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [
+    pytest.param(case, marks=pytest.mark.slow if "k64" in case.name else ()) for case in CASES],
+    ids=lambda case: case.name)
 def test_core_equals_golden_and_schedule(case):
     quantized, program = case.design()
     x = case.stimulus(quantized)
@@ -37,8 +41,10 @@ def test_core_equals_golden_and_schedule(case):
             == Schedule(program).cycles_of(case.lengths)[0])
 
 
-@pytest.mark.parametrize("case", CASES[1::4], ids=lambda case: case.name)
-@pytest.mark.parametrize("gap, stall", [(0.7, 0.0), (0.0, 0.8), (0.5, 0.5)])
+@pytest.mark.parametrize("case, gap, stall", [
+    *((case, *gaps) for case in DENSE[1::4] for gaps in GAPS),
+    *((case, *GAPS[i % 3]) for i, case in enumerate(CIRCULANT[1::4]))],
+    ids=lambda value: getattr(value, "name", value))
 def test_core_with_gaps_and_stalls(case, gap, stall):
     quantized, program = case.design(seed=5)
     x = case.stimulus(quantized, seed=5)
@@ -47,7 +53,8 @@ def test_core_with_gaps_and_stalls(case, gap, stall):
     assert [word for word, _ in run.words] == expected
 
 
-@pytest.mark.parametrize("case", [case for case in CASES[::5] if "one_unit" not in case.name],
+@pytest.mark.parametrize("case", [case for case in DENSE[::5] + CIRCULANT[12::16]
+                                  if "one_unit" not in case.name],
                          ids=lambda case: case.name)
 def test_weights_cut_into_short_memories_are_the_same(case):
     quantized, program = case.design()
