@@ -15,6 +15,7 @@ from rnnhw.files import write_file
 from rnnhw.report import page, to_json
 
 PARTS = {"efficiency": "Cycles and multipliers, simulated",
+         "circulant_efficiency": "Dense products of block-circulant layers, simulated",
          "clock": "Clock and area, placed and routed",
          "speed": "Speed of simulation",
          "equality": "Gateware against integer model and estimate",

@@ -87,10 +87,10 @@ def page(rows):
     """The rows as text, with a line that counts them."""
     text = table([[r["configuration"], r["lanes"], r["vector_lanes"],
                    _lane(r), "deep" if r["deep"] else "short",
-                   _blocks(r), r["weight_bits"], r["operand_bits"], r["words"], r["differ"], r["cycles"],
-                   r["estimate"], r["simulator"]] for r in rows],
-                 ["configuration", "lanes", "T", "lane", "pipeline", "blocks", "weights", "operands", "words",
-                  "differ", "cycles", "estimate", "simulator"])
+                   _blocks(r), r["weight_bits"], r["operand_bits"], r["words"], r["differ"],
+                   r["cycles"], r["estimate"], r["simulator"]] for r in rows],
+                 ["configuration", "lanes", "T", "lane", "pipeline", "blocks", "weights",
+                  "operands", "words", "differ", "cycles", "estimate", "simulator"])
     return text + summary(rows)
 
 

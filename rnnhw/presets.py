@@ -18,8 +18,8 @@ class Preset:
     config: dict = field(default_factory=dict)
 
 
-def _lstm(m, n):
-    return {"kind": "lstm", "input_size": m, "hidden_size": n}
+def _lstm(m, n, **more):
+    return {"kind": "lstm", "input_size": m, "hidden_size": n, **more}
 
 
 def _gru(m, n, **more):
@@ -74,6 +74,22 @@ PRESETS = {
                                   (_gru(13, 48), {"kind": "linear", "output_size": 10}),
                                   model={"last_step": True},
                                   config={"weight_bits": 6, "board": "icebreaker"}),
+    # four block rows of 14 lanes, one of each gate
+    "lstm-128-k8": Preset("LSTM, 128 inputs, 128 units, circulant blocks of 8, 56 plain lanes",
+                          (_lstm(128, 128, block_size=8),),
+                          config={"lanes": 56, "vector_lanes": 4, "spectral_products": 4,
+                                  "fast_inner_product": False}),
+    # for simulation: more weights than a part's block RAMs hold; 8 block rows; with two guard bits
+    # every kind of lane carries the operands
+    "lstm-512-1024-k8": Preset("LSTM, 512 inputs, 1024 units, circulant blocks of 8, 112 lanes",
+                               (_lstm(512, 1024, block_size=8),),
+                               config={"lanes": 112, "vector_lanes": 4, "spectral_products": 4,
+                                       "guard_bits": 2}),
+    # the same, 4 block rows
+    "lstm-512-1024-k16": Preset("LSTM, 512 inputs, 1024 units, circulant blocks of 16, 120 lanes",
+                                (_lstm(512, 1024, block_size=16),),
+                                config={"lanes": 120, "vector_lanes": 4, "spectral_products": 4,
+                                        "guard_bits": 1}),
     # every cell once, every step out
     "stack": Preset("LSTM, GRU reset before, GRU, linear with tanh; every step out",
                     (_lstm(8, 12), {"kind": "gru", "hidden_size": 12, "reset_after": False},
