@@ -17,7 +17,6 @@ from rnnhw.load import load
 from rnnhw.model import GATES, Linear, Model, Recurrent
 from rnnhw.quantize import quantize
 
-
 TRAINED = Path(__file__).parent.parent / "examples" / "spoken_digits"
 
 
