@@ -6,7 +6,7 @@ from .config import Config
 from .design import Design, compile
 from .errors import RnnhwError
 from .folder import load_design
-from .load import from_keras, load
+from .load import load
 from .model import Linear, Model, Recurrent
 
 __version__ = "0.1.0"
@@ -19,3 +19,10 @@ def from_torch(module):
     from .importers import torch
 
     return torch.from_torch(module)
+
+
+def from_keras(model):
+    """Model of a live Keras model; see :func:`rnnhw.importers.keras.from_keras`."""
+    from .importers import keras
+
+    return keras.from_keras(model)

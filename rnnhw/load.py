@@ -4,12 +4,12 @@ from pathlib import Path
 
 from .errors import RnnhwError
 
-KNOWN = ".onnx, .npz, .pt, .pth"
-KERAS = ("is not built yet; export the model to ONNX (tf2onnx does it) and load the .onnx file.")
+KNOWN = ".onnx, .npz, .pt, .pth, .keras, .h5, .hdf5"
 
 
 def load(path, trust=False):
-    """Read a model from ``.onnx``, ``.npz`` (see :mod:`rnnhw.npz`), ``.pt`` or ``.pth``.
+    """Read a model from a file of ONNX, PyTorch (``.pt``, ``.pth``), Keras (``.keras``, ``.h5``,
+    ``.hdf5``) or of our own (``.npz``, see :mod:`rnnhw.npz`).
 
     Parameters
     ----------
@@ -25,8 +25,6 @@ def load(path, trust=False):
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix in (".h5", ".keras"):
-        raise RnnhwError(f"{path} cannot be read: reading Keras files {KERAS}")
     if suffix not in KNOWN.split(", "):
         raise RnnhwError(f"{path} has the suffix {suffix!r}, which names no known kind of model "
                          f"file; known are {KNOWN}.")
@@ -42,11 +40,10 @@ def load(path, trust=False):
         from .importers.onnx import from_onnx
 
         return from_onnx(path)
+    if suffix in (".keras", ".h5", ".hdf5"):
+        from .importers.keras import from_file
+
+        return from_file(path)
     from .importers.torch import from_file
 
     return from_file(path, trust)
-
-
-def from_keras(model):
-    """Refused: reading Keras models is not built yet."""
-    raise RnnhwError(f"from_keras: reading Keras models {KERAS}")
