@@ -116,7 +116,8 @@ def _archive(h5py, label, path):
                 raise RnnhwError(f"{label} holds no weights of the layer {name} at {folder}, where "
                                  "Keras 3 writes them; save the model again, or as .h5.")
             # early versions of Keras 3 write no names
-            said = file[f"{outer}/vars"].attrs.get("name", name)
+            owner = file.get(f"{outer}/vars")
+            said = name if owner is None else owner.attrs.get("name", name)
             if said != name:
                 raise RnnhwError(f"{label} is damaged: {folder} holds weights of the layer {said} "
                                  f"where those of {name} are needed.")

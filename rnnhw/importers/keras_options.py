@@ -42,8 +42,9 @@ def _of(thing, *kinds):
     return tuple(f"{thing}_{kind}" for kind in kinds)
 
 
-COMMON = ("name", "trainable", "dtype", "batch_input_shape", "batch_shape")
-WEIGHTS = ("seed", "activity_regularizer",
+COMMON = ("name", "trainable", "dtype", "batch_input_shape", "batch_shape",
+          "activity_regularizer")
+WEIGHTS = ("seed",
            *_of("kernel", "initializer", "regularizer", "constraint"),
            *_of("bias", "initializer", "regularizer", "constraint"))
 RECURRENT = Options(
@@ -74,9 +75,10 @@ IDENTITY = ("Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianDropout", "G
 
 
 def _text(value):
-    """A value as a sentence shows it; of a function or object, the name of its class."""
+    """A value as a sentence shows it; of a function or object, its name or that of its class."""
     if isinstance(value, dict):
-        value = value.get("registered_name") or value.get("class_name") or "an object"
+        value = next((value[key] for key in ("registered_name", "config", "class_name")
+                      if isinstance(value.get(key), str)), "an object")
     return repr(value)
 
 

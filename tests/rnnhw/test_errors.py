@@ -178,7 +178,7 @@ def test_a_format_that_cannot_hold_its_data_says_how_much_saturates(work, capsys
 
 @pytest.mark.parametrize("name, content, sentence", [
     ("m.npz", b"PK\x03\x04", "m.npz is not an .npz file of plain arrays, or it is cut"),
-    ("m.h5", b"", "m.h5 cannot be read: reading Keras files is not built yet"),
+    ("m.h5", b"", "m.h5 is not a file that Keras wrote, or it is cut or damaged"),
     ("m.csv", b"", "m.csv has the suffix '.csv', which names no known kind of model file"),
     ("m.toml", b"[[layers]]\n", "layer 0 of [[layers]] is of kind None; lstm, gru, rnn"),
 ])
@@ -265,8 +265,8 @@ def test_a_missing_package_says_what_to_install(work):
                            "pip install 'rnnhw[onnx]'.\n")
 
 
-def test_what_is_not_built_yet_is_refused_from_python():
-    with pytest.raises(rnnhw.RnnhwError, match="from_keras: reading Keras models is not built yet"):
+def test_what_is_no_keras_model_is_refused_from_python():
+    with pytest.raises(rnnhw.RnnhwError, match="from_keras takes a Keras model, not NoneType; of"):
         rnnhw.from_keras(None)
     assert set(VERBS) == {"quantize", "generate", "simulate", "build", "estimate", "compress",
                           "run", "boards", "presets"}

@@ -9,7 +9,7 @@ from torch import nn
 from rnnhw import npz
 from rnnhw.errors import RnnhwError
 from rnnhw.importers.torch import chain
-from rnnhw.load import from_keras, load
+from rnnhw.load import load
 
 from .models import close, stack
 from .onnx_graphs import random_graph
@@ -74,13 +74,13 @@ def test_pt_of_a_class_that_is_gone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name, text", [
-    ("a.h5", r"a\.h5 cannot be read: reading Keras files is not built yet; export .* to ONNX"),
-    ("a.keras", r"a\.keras cannot be read: reading Keras files is not built yet"),
     ("a.tflite", r"has the suffix '\.tflite', which names no known kind .* \.onnx, \.npz, \.pt, "),
     ("a", r"a has the suffix '', which names no known kind of model file; known are \.onnx"),
-    ("a.onnx", r"a\.onnx does not exist; a model file \(\.onnx, \.npz, \.pt, \.pth\) is needed\."),
+    ("a.onnx", r"a\.onnx does not exist; a model file \(\.onnx, .* \.keras, \.h5, \.hdf5\) is"),
     ("a.npz", r"a\.npz does not exist"),
     ("a.pt", r"a\.pt does not exist"),
+    ("a.keras", r"a\.keras does not exist"),
+    ("a.h5", r"a\.h5 does not exist"),
 ])
 def test_names_that_are_refused(tmp_path, name, text):
     with pytest.raises(RnnhwError, match=text):
@@ -93,15 +93,12 @@ def test_folder_is_refused(tmp_path):
         load(tmp_path / "a.onnx")
 
 
-def test_from_keras_is_refused():
-    with pytest.raises(RnnhwError, match=r"from_keras: reading Keras models is not built yet; exp"):
-        from_keras(object())
-
-
-@pytest.mark.parametrize("package, name", [("onnx", "a.onnx"), ("torch", "a.pt")])
-def test_missing_package(tmp_path, monkeypatch, package, name):
+@pytest.mark.parametrize("package, name, extra", [
+    ("onnx", "a.onnx", "onnx"), ("torch", "a.pt", "torch"), ("h5py", "a.keras", "keras"),
+    ("h5py", "a.h5", "keras"), ("h5py", "a.hdf5", "keras")])
+def test_missing_package(tmp_path, monkeypatch, package, name, extra):
     (tmp_path / name).write_bytes(b"x")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(RnnhwError, match=rf"Reading .*{name} needs the package {package}; install "
-                                         rf"it with: pip install 'rnnhw\[{package}\]'\."):
+                                         rf"it with: pip install 'rnnhw\[{extra}\]'\."):
         load(tmp_path / name, trust=True)
