@@ -10,7 +10,7 @@ from ..errors import RnnhwError
 from ..model import GATES, Linear, Model, Recurrent
 from .keras_chain import chain
 from .keras_files import open_file
-from .keras_options import ACTIVATIONS, IDENTITY, check, check_dtype, check_maker
+from .keras_options import ACTIVATIONS, check, check_dtype, check_maker
 
 MODELS = ("Sequential", "Functional", "Model")
 
@@ -82,7 +82,7 @@ class Walk:
             shape = tuple(self.size if s is None else s for s in shape)
             if len(array.shape) != len(shape) or any(
                     s not in (None, a) for s, a in zip(shape, array.shape)):
-                raise RnnhwError(f"{label}.{name} has shape {tuple(array.shape)}, but "
+                raise RnnhwError(f"{label}.{name} has shape {_shape(array.shape)}, but "
                                  f"{_shape(shape)} is needed.")
         return [np.asarray(array, np.float64) for array in found]
 
@@ -152,12 +152,12 @@ class Walk:
             self.dense(label, entry, inner["config"])
         elif kind in ("Activation", "ReLU"):
             self.activate(label, kind, ACTIVATIONS[config.get("activation", "relu")])
-        elif kind != "InputLayer" and kind not in IDENTITY:
-            raise AssertionError(kind)
+        # an InputLayer has told its shape, and what else check lets pass does nothing at inference
 
 
 def _shape(shape):
-    return "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
+    names = ["any" if s is None else str(s) for s in shape]
+    return f"({', '.join(names)}{',' if len(names) == 1 else ''})"
 
 
 @contextmanager

@@ -41,11 +41,7 @@ def _call(node):
 
 def _before(entry):
     """``(layer, node, tensor)`` that a layer takes."""
-    name, nodes = entry["config"]["name"], entry["inbound_nodes"]
-    if len(nodes) != 1:
-        raise RnnhwError(f"{name} ({entry['class_name']}) is called {len(nodes)} times; "
-                         f"{ONE_CHAIN}.")
-    tensors, options = _call(nodes[0])
+    name, tensors, options = entry["config"]["name"], *_call(entry["inbound_nodes"][0])
     for key, value in options.items():
         if value is not None and value is not False:
             raise RnnhwError(f"{name} ({entry['class_name']}) is called with {key}, which is not "
@@ -86,6 +82,9 @@ def chain(label, network):
     while True:
         name, node, tensor = end
         entry = by_name.pop(name)
+        if len(entry["inbound_nodes"]) > 1:
+            raise RnnhwError(f"{name} ({entry['class_name']}) is called "
+                             f"{len(entry['inbound_nodes'])} times; {ONE_CHAIN}.")
         if (node, tensor) != (0, 0):
             raise RnnhwError(f"{label} takes output {tensor} of call {node} of the layer {name}; "
                              "the first of the first is supported.")

@@ -17,6 +17,8 @@ HINTS = {
     "Masking": "not supported; leave it out and give each sequence's length to run",
     "CuDNNLSTM": "not supported; save the model with LSTM in its place",
     "CuDNNGRU": "not supported; save the model with GRU in its place",
+    **dict.fromkeys(("Sequential", "Functional"), "not supported inside another model; put its "
+                    "layers into the outer one"),
     "Softmax": "not supported; cut it off, the arg max of its input is the same",
 }
 UNBUILT = ("go_backwards", "stateful", "return_state")
@@ -71,13 +73,12 @@ OPTIONS = {
     "GaussianDropout": Options(any=("rate", "seed")),
     "GaussianNoise": Options(any=("stddev", "seed")),
 }
-IDENTITY = ("Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianDropout", "GaussianNoise")
 
 
 def _text(value):
     """A value as a sentence shows it; of a function or object, its name or that of its class."""
     if isinstance(value, dict):
-        value = next((value[key] for key in ("registered_name", "config", "class_name")
+        value = next((value[key] for key in ("config", "registered_name", "class_name")
                       if isinstance(value.get(key), str)), "an object")
     return repr(value)
 
@@ -120,6 +121,9 @@ def check(label, entry):
         if key not in config:
             raise RnnhwError(f"{label} has no option {key}; Keras 2 and 3 write it, so save the "
                              "model again.")
+    if "units" in config and (type(config["units"]) is not int or config["units"] < 1):
+        raise RnnhwError(f"{label} has units={_text(config['units'])}; a whole number of at least "
+                         "1 is needed.")
     check_dtype(label, config.get("dtype"))
     for key, value in config.items():
         if key in options.only:
