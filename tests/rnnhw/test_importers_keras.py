@@ -231,7 +231,7 @@ def test_built_without_an_input_layer(tmp_path):
 
 
 def test_outputs_in_a_dict(tmp_path):
-    first = L.Input((5, 3))
+    first = L.Input((5, 3), name="a")
     model = shake(keras.Model({"a": first}, {"b": L.GRU(2)(first)}), np.random.default_rng(12))
     x = np.random.default_rng(13).standard_normal((2, 5, 3)).astype(np.float32)
     want = predict(model, {"a": x})["b"]
