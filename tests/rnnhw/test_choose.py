@@ -7,6 +7,7 @@ import pytest
 
 import rnnhw
 from boards import limits
+from rnnhw.bins import bin_lanes
 from rnnhw.candidates import Candidate, lane_counts
 from rnnhw.choose import SLICES, choose
 from rnnhw.config import PLACEMENTS, Config
@@ -18,17 +19,17 @@ from rnnhw.schedule import Schedule
 from tests.configurations import Case
 
 
-def quantized_of(config, layers=(("lstm", 16),), inputs=8):
+def quantized_of(config, layers=(("lstm", 16),), inputs=8, blocks=()):
     """A small network in integers."""
-    case = Case("choice", inputs, layers, 8, 1)
+    case = Case("choice", inputs, layers, 8, 1, blocks=blocks)
     x = np.random.default_rng(0).normal(size=(2, 8, inputs))
     return quantize(case.model(), config, x)
 
 
-def chosen(config, board=None, layers=(("lstm", 16),), inputs=8):
+def chosen(config, board=None, layers=(("lstm", 16),), inputs=8, blocks=()):
     """Program of a small network under ``config``."""
-    return choose(quantized_of(config, layers, inputs), config, limits(board) if board else None,
-                  config.clock_mhz)
+    return choose(quantized_of(config, layers, inputs, blocks), config,
+                  limits(board) if board else None, config.clock_mhz)
 
 
 def test_fast_lanes_are_taken_where_they_pay():
@@ -191,3 +192,40 @@ def test_the_fastest_design_that_fits_a_board_is_taken():
 def test_limits_that_no_design_keeps(config, board, text):
     with pytest.raises(RnnhwError, match=text):
         chosen(Config(**config), board)
+
+
+@pytest.mark.parametrize("choices, products, fast", [
+    (dict(lanes=60), 3, False), (dict(spectral_products=4), 4, False),
+    (dict(fast_inner_product=True), 4, True),
+    (dict(fast_inner_product=True, spectral_products=3, guard_bits=1), 3, True)])
+def test_circulant_blocks_take_the_lanes_that_carry_them(choices, products, fast):
+    program = chosen(Config(**choices), blocks=(8,))
+    assert (program.products, program.fast) == (products, fast)
+    assert program.lanes % len(bin_lanes(8, products)) == 0 and 8 % program.slices == 0
+    assert program.array_multipliers == program.lanes + program.pair_multipliers
+    assert (program.pair_multipliers > 0) == fast
+
+
+@pytest.mark.parametrize("config, board, text", [
+    (dict(vector_lanes=3), None,
+     r"^vector_lanes must divide circulant blocks of 8, which 3 does not\.$"),
+    (dict(lanes=43), None,
+     r"^No design keeps the limits: the nearest has 44 lanes and 1 vector lane, 45 multipliers in "
+     r"all; at most 43 lanes are allowed\.$"),
+    (dict(lanes=43, spectral_products=4), None,
+     r"^No design keeps the limits: the nearest has 56 lanes and 1 vector lane, 57 multipliers in "
+     r"all; at most 43 lanes are allowed\.$"),
+    (dict(spectrum_bits=18, spectral_products=3), None,
+     r"^Products of 19-bit weights and 18-bit operands \(alignment included\) need more than the "
+     r"18-bit multipliers of the engine; plain lanes carry up to 18 bits there, fast ones up to "
+     r"17, so use fewer\.$"),
+    (dict(spectrum_bits=18, fast_inner_product=True), None,
+     r"^fast_inner_product adds weights and operands, 19 bits here \(alignment included\), but a "
+     r"multiplier takes 18; plain lanes, fast_inner_product = false, can carry them\.$"),
+    (dict(spectrum_bits=17), "icebreaker",
+     r"^Products of 17-bit weights and 17-bit operands \(alignment included\) need more than the "
+     r"16-bit multipliers of iCE40UP5K-SG48; "),
+])
+def test_limits_that_no_circulant_design_keeps(config, board, text):
+    with pytest.raises(RnnhwError, match=text):
+        chosen(Config(**config), board, blocks=(8,))

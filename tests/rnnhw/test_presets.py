@@ -6,13 +6,21 @@ from rnnhw.presets import PRESETS, preset
 from rnnhw.project import resolve
 
 
+def stored(layer):
+    """Weights and biases of a layer, of circulant matrices their blocks."""
+    names = ("",) if layer.kind == "linear" else ("_ih", "_hh")
+    for name in names:
+        circulant = getattr(layer, f"circulant{name}")
+        yield getattr(layer, f"weight{name}") if circulant is None else circulant.blocks
+        yield getattr(layer, f"bias{name}")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_model_and_a_config(name):
     project = resolve(name)
     assert project.random_weights and project.model.name == name
-    weights = np.concatenate([a.ravel() for layer in project.model.layers for a in (
-        [layer.weight, layer.bias] if layer.kind == "linear" else
-        [layer.weight_ih, layer.weight_hh, layer.bias_ih, layer.bias_hh])])
+    weights = np.concatenate([np.ravel(values) for layer in project.model.layers
+                              for values in stored(layer)])
     assert len(np.unique(weights)) == len(weights)
 
 
@@ -21,6 +29,14 @@ def test_sizes_are_those_of_the_name():
         m, n = (int(part) for part in name.split("-")[1:])
         model = resolve(name).model
         assert (model.input_size, model.output_size) == (m, n)
+
+
+def test_block_sizes_are_those_of_the_name():
+    for name in ("lstm-128-k8", "lstm-512-1024-k8", "lstm-512-1024-k16"):
+        *sizes, k = name.split("-")[1:]
+        layer, = resolve(name).model.layers
+        assert layer.circulant_ih.block_size == layer.circulant_hh.block_size == int(k[1:])
+        assert (layer.input_size, layer.output_size) == (int(sizes[0]), int(sizes[-1]))
 
 
 def test_weights_are_the_same_every_time_and_within_bounds():
