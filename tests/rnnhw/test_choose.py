@@ -216,7 +216,7 @@ def test_circulant_blocks_take_the_lanes_that_carry_them(choices, products, fast
      r"^No design keeps the limits: the nearest has 56 lanes and 1 vector lane, 57 multipliers in "
      r"all; at most 43 lanes are allowed\.$"),
     (dict(spectrum_bits=18, spectral_products=3), None,
-     r"^Products of 19-bit weights and 18-bit operands \(alignment included\) need more than the "
+     r"^Products of 19-bit weights and 17-bit operands \(alignment included\) need more than the "
      r"18-bit multipliers of the engine; plain lanes carry up to 18 bits there, fast ones up to "
      r"17, so use fewer\.$"),
     (dict(spectrum_bits=18, fast_inner_product=True), None,

@@ -22,8 +22,8 @@ def case(name):
     return next(case for case in CIRCULANT if case.name == name)
 
 
-def engine(slices=2, fast=False, products=4, sources=(), spaces=1, plain=False):
-    return Engine(slices, fast, False, products, spaces, plain, sources)
+def engine(slices=2, fast=False, products=4, spaces=1, plain=False):
+    return Engine(slices, fast, False, products, spaces, plain)
 
 
 def test_lanes_that_choose_or_add_take_a_cycle_more():
@@ -36,20 +36,20 @@ def test_lanes_that_choose_or_add_take_a_cycle_more():
     (16, 8), (8, 8), (40, 8), (15, 8), (13, 7), (29, 7), (26, 5), (57, 5), (33, 8)])
 def test_pairs_are_as_far_apart_as_their_last_blocks_are_long(elements, spacing):
     """Of blocks of 8 in words of 2; the last of an odd number of blocks ends no pair."""
-    found = engine(fast=True, sources=((8, False, elements), (8, False, 8), (4, False, 5)))
-    assert found.spacing(8) == spacing
-    assert found.spacing(8, x=True) == 16
-    assert engine(sources=((8, True, 29),)).spacing(8, x=True) == 13
+    assert engine().spacing(8, (elements, 8)) == spacing
+    assert engine().spacing(8, (16,), x=True) == 16
+    assert engine().spacing(8, (29,), x=True) == 13
 
 
 def test_operands_wait_for_their_transform_and_for_xi():
     for k in (4, 8, 16, 32, 64):
-        plain = engine().operand_cycles(k)
+        plain = engine().operand_cycles(k, (k,))
         assert plain == 1 + transform_cycles(k)
-        assert engine(fast=True).operand_cycles(k) >= plain
-    assert engine().pair_multipliers(8) == 0 < engine(fast=True).pair_multipliers(8)
+        assert engine(fast=True).operand_cycles(k, (k,)) >= plain
+    assert engine().pair_multipliers(8, (16,)) == 0 < engine(fast=True).pair_multipliers(8, (16,))
+    assert engine(fast=True).pair_multipliers(8, ()) == 0
     # 8 products a pair: of four words, in turn by one multiplier; of one word, by four
-    assert [engine(slices, True).pair_multipliers(8) for slices in (1, 2, 4, 8)] == [1, 1, 2, 4]
+    assert [engine(slices, True).pair_multipliers(8, (16,)) for slices in (1, 2, 4, 8)] == [1, 1, 2, 4]
 
 
 @pytest.mark.parametrize("name", NETLISTS)
