@@ -87,8 +87,10 @@ class MacArray(wiring.Component):
         word = delay(m, word, self.deep, "weight_word", reset_less=True)
         count = self.count
         late = 3 + self.fast + 2 * self.deep + self.prepared
-        valids = copies(m, delay(m, self.issue.valid, late, "valid"), count, "valid")
-        starts = copies(m, delay(m, self.issue.start, late, "start"), count, "start")
+        # lanes of spectra lie further apart, beside their transforms
+        each = 16 if all(factors.components == 1 for factors in self.spaces) else 8
+        valids = copies(m, delay(m, self.issue.valid, late, "valid"), count, "valid", each)
+        starts = copies(m, delay(m, self.issue.start, late, "start"), count, "start", each)
         space = Const(0)
         if len(self.spaces) > 1:
             space = self.issue.space if self.plain else self.issue.space - 1

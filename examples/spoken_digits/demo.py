@@ -111,7 +111,7 @@ def compression(design):
     """What the block-circulant matrices save: stored numbers, and products of a step."""
     estimate = design.estimate()
     return {"block_sizes": sorted({k for layer in design.model.layers
-                                   for k in block_sizes(layer) if k}),
+                                   for k in block_sizes(layer).values() if k}),
             "stored_weights": cost(design.model).weights,
             "stored_bits": sum(getattr(layer, name).size * layer.formats[name].width
                                for layer in design.quantized.layers
