@@ -1,0 +1,52 @@
+"""Every further cell in Amaranth's simulator against the golden model, in every bit, and cycles."""
+
+import numpy as np
+import pytest
+
+from gateware.testing import run_core
+from rnnhw import golden
+from rnnhw.compiler import least_lanes, lower
+from rnnhw.config import Config
+from rnnhw.model import Linear, Model
+from rnnhw.quantize import quantize
+from rnnhw.schedule import Schedule
+from tests.gateware.test_core import steps_of
+from tests.rnnhw.variants import NEW, kinds, layer
+
+LENGTHS = np.array((3, 1))
+
+
+def check(model, slices, more=0, products=4, **engine):
+    """Run ``model`` on the fewest lanes and ``more``; words and cycles must be those foretold."""
+    rng = np.random.default_rng(1)
+    quantized = quantize(model, Config(), rng.normal(size=(4, 12, model.input_size)))
+    lanes = least_lanes(quantized, slices, products) + more
+    program = lower(quantized, lanes, slices, products=products, **engine)
+    fmt = quantized.input_format
+    x = rng.integers(fmt.min, fmt.max, (len(LENGTHS), max(LENGTHS), model.input_size),
+                     endpoint=True)
+    y = golden.run(quantized, x, LENGTHS)
+    expected = np.concatenate([y[i, :n].reshape(-1) for i, n in enumerate(LENGTHS)]).tolist()
+    assert len(set(expected)) > 4
+    run = run_core(program, steps_of(x, LENGTHS), words=len(expected), timeout=30_000)
+    assert [word for word, _ in run.words] == expected
+    assert run.y_cycles[-1] - run.x_cycles[0] + 1 == Schedule(program).cycles_of(LENGTHS)[0]
+
+
+@pytest.mark.parametrize("entry", NEW, ids=kinds(NEW))
+def test_a_cell_alone_on_the_smallest_engine(entry):
+    check(Model(layers=[layer(entry, np.random.default_rng(0), 5, 9, 4)]), 1)
+
+
+@pytest.mark.parametrize("entry", NEW, ids=kinds(NEW))
+def test_a_cell_before_a_linear_layer_on_fast_lanes(entry):
+    rng = np.random.default_rng(0)
+    cell = layer(entry, rng, 5, 9, 4)
+    behind = Linear(weight=rng.normal(size=(3, cell.output_size)))
+    check(Model(layers=[cell, behind]), 2, 6, fast=True, deep=True)
+
+
+@pytest.mark.parametrize("entry", NEW[::3], ids=kinds(NEW[::3]))
+def test_a_cell_of_circulant_blocks(entry):
+    check(Model(layers=[layer(entry, np.random.default_rng(0), 7, 12, 8, k=4)]), 2, 1, 3,
+          fast=True)
