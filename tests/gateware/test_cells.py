@@ -13,7 +13,7 @@ from rnnhw.schedule import Schedule
 from tests.gateware.test_core import steps_of
 from tests.rnnhw.variants import NEW, kinds, layer
 
-LENGTHS = np.array((3, 1))
+LENGTHS = (3, 1)
 
 
 def check(model, slices, more=0, products=4, **engine):
@@ -25,7 +25,7 @@ def check(model, slices, more=0, products=4, **engine):
     fmt = quantized.input_format
     x = rng.integers(fmt.min, fmt.max, (len(LENGTHS), max(LENGTHS), model.input_size),
                      endpoint=True)
-    y = golden.run(quantized, x, LENGTHS)
+    y = golden.run(quantized, x, np.array(LENGTHS))
     expected = np.concatenate([y[i, :n].reshape(-1) for i, n in enumerate(LENGTHS)]).tolist()
     assert len(set(expected)) > 4
     run = run_core(program, steps_of(x, LENGTHS), words=len(expected), timeout=30_000)
