@@ -125,6 +125,10 @@ def _kinds(quantized, config, limits):
     """Kinds of lane that carry the widths and are worth a try, ``(fast, products)``."""
     wanted = (4, 3) if config.spectral_products is None else (config.spectral_products,)
     if not block_sizes(quantized):
+        if config.spectral_products is not None:
+            raise RnnhwError(f"spectral_products = {config.spectral_products} is of "
+                             "block-circulant layers, but the model has none; leave it out, or "
+                             "make some with: rnnhw compress MODEL --block-size 8.")
         wanted = (4,)
     found, trouble = [], None
     for products in wanted:

@@ -197,8 +197,9 @@ class Estimate:
         """What the engine has for block-circulant matrices."""
         p = self.program
         for i, space in enumerate(p.spaces):
+            rows = p.block_rows(i + 1)
             yield (f"blocks of {space.k}",
-                   f"{p.block_rows(i + 1)} block rows of {p.engine.lanes(space.k)} lanes, "
+                   f"{rows} block row{'s' * (rows > 1)} of {p.engine.lanes(space.k)} lanes, "
                    f"{p.products} products a complex bin")
         if p.pair_multipliers:
             yield "multipliers for the xi of spectra", p.pair_multipliers

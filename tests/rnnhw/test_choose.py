@@ -206,6 +206,13 @@ def test_circulant_blocks_take_the_lanes_that_carry_them(choices, products, fast
     assert (program.pair_multipliers > 0) == fast
 
 
+def test_products_of_bins_are_of_circulant_blocks():
+    text = (r"^spectral_products = 3 is of block-circulant layers, but the model has none; leave "
+            r"it out, or make some with: rnnhw compress MODEL --block-size 8\.$")
+    with pytest.raises(RnnhwError, match=text):
+        chosen(Config(spectral_products=3))
+
+
 @pytest.mark.parametrize("config, board, text", [
     (dict(vector_lanes=3), None,
      r"^vector_lanes must divide circulant blocks of 8, which 3 does not\.$"),
