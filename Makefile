@@ -1,6 +1,7 @@
 # make demo    the spoken-digit recogniser: model, accuracy, simulation, two bitstreams, one page
 # make demo BLOCK_SIZE=8    the same of a block-circulant network, beside a dense one; 8 or 16
-# make test    every test
+# make test    every test but those that take minutes each
+# make test-all   every test
 # make check   the fast tests
 # make lint    style of all Python files
 # make bench   all figures on one page, and as build/bench.json; place and route takes a while
@@ -18,17 +19,20 @@ PIP    := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
 CXX_PACKAGE := $(if $(shell command -v g++ 2>/dev/null),,ziglang)
 YOWASP := yosys nextpnr-ecp5 nextpnr-ice40 nextpnr-himbaechel-gowin ecppack icepack
 
-.PHONY: demo test check lint bench clean distclean
+.PHONY: demo test test-all check lint bench clean distclean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
 	$(VENV)/bin/python examples/spoken_digits/demo.py $(if $(BLOCK_SIZE),--block-size "$(BLOCK_SIZE)")
 
 test: $(VENV)/test.stamp
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not long"
+
+test-all: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope
 
 check: $(VENV)/test.stamp
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not slow"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadscope -m "not slow and not long"
 
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .

@@ -34,7 +34,7 @@ def small_program(lanes=4, slices=1):
 @pytest.mark.slow
 @pytest.mark.parametrize("board, magic", [
     ("ulx3s-85f", b"\xFF\x00"), ("icebreaker", b"\xFF\x00"), ("tangnano9k", b"1" * 160),
-    ("tangnano20k", b"1" * 160)])
+    pytest.param("tangnano20k", b"1" * 160, marks=pytest.mark.long)])
 def test_a_real_bitstream(board, magic, tmp_path):
     said = []
     program = small_program()
@@ -52,8 +52,6 @@ def test_a_real_bitstream(board, magic, tmp_path):
     assert said[0].startswith("Synthesizing for") and said[-1] == "Packing the bitstream."
     caveat = flow.FAMILIES[boards.limits(board).family].caveat
     assert data["notes"] == ([caveat] if caveat else []) and bool(caveat) == (board != "ulx3s-85f")
-    if board == "tangnano20k":      # whose larger part takes a minute; the smaller one says as much
-        return
     again = building.build(program, board, tmp_path / "again")
     assert again.bitstream.read_bytes() == report.bitstream.read_bytes()
 
