@@ -3,7 +3,7 @@
     python -m benchmarks.equality [--cocotb]
 
 Prints one line a configuration: words compared, words that differ, cycles simulated and
-estimated. With ``--cocotb`` every third configuration, of block-circulant ones every ninth, also
+estimated. With ``--cocotb`` every third configuration, of block-circulant ones a few, also
 runs as Verilog under cocotb. """
 
 import argparse
