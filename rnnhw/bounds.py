@@ -7,8 +7,8 @@ unknown once those of the others are known.
 from .cells import plain
 from .errors import RnnhwError
 from .interpret import is_copy
+from .records import ONE_FRAC
 
-ONE_FRAC = 14              # of the constant one
 SLOPE_FRAC = 14            # of a table's slopes
 TABLE_FRAC = 2             # least of a table's input
 ALIGN_LIMIT = 40           # most bits that an op's c is shifted left

@@ -8,11 +8,13 @@ from math import ceil
 from .bins import bin_lanes
 from .cells import cell_of
 from .compiler import least_lanes, lower
+from .latencies import latencies
 from .memories import RAMS, lay_out, rams, shape
-from .program import Multipliers, latencies
+from .program import Multipliers
 from .rowblocks import block_size, block_sizes, row_blocks
 from .rowblocks import units as unit_count
 from .schedule import Schedule
+from .segments import split_key
 from .spaces import Engine
 
 
@@ -46,11 +48,11 @@ class Candidate(Multipliers):
         """Multipliers that sum the xi of spectra."""
         found, layers = {}, self.quantized.layers
         for key in self.quantized.shifts:
-            name, _, k = key.partition("/")
+            name, k = split_key(key)
             if k:
                 layer, _, value = name.partition(".")
                 size = _length(layers[int(layer)], value) if value else layers[0].layer.input_size
-                found.setdefault((int(k), name == "x"), []).append(size)
+                found.setdefault((k, name == "x"), []).append(size)
         return sum(self.engine.pair_multipliers(k, lengths, x)
                    for (k, x), lengths in found.items())
 

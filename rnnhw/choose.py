@@ -3,7 +3,8 @@
 from .candidates import Candidate, lane_counts
 from .compiler import least_lanes
 from .errors import RnnhwError
-from .rowblocks import block_sizes
+from .rowblocks import block_sizes, check_slices
+from .segments import growth, split_key
 
 DEFAULT_LANES = 64
 SLICES = (1, 2, 4, 8)
@@ -115,9 +116,9 @@ def _widths(quantized, products=4):
         weights += [q.formats[name].width + bool(k and products == 3)
                     for name, k in q.block_sizes.items()]
     for key, shift in quantized.shifts.items():
-        name, _, k = key.partition("/")
-        growth = int(k).bit_length() - 1 + (products == 3) if k else 0
-        operands.append(quantized.operands[name].width + shift + growth)
+        name, k = split_key(key)
+        operands.append(quantized.operands[name].width + shift + growth(k)
+                        + bool(k and products == 3))
     return max(weights), max(operands)
 
 
@@ -174,10 +175,7 @@ def _allowed(config, limits):
 def _slices(quantized, config, limits):
     """Numbers of vector lanes worth a try."""
     if config.vector_lanes:
-        for k in block_sizes(quantized):
-            if k % config.vector_lanes:
-                raise RnnhwError(f"vector_lanes must divide circulant blocks of {k}, which "
-                                 f"{config.vector_lanes} does not.")
+        check_slices(quantized, config.vector_lanes)
         return [config.vector_lanes]
     least = min(block_sizes(quantized), default=max(SLICES))
     return [t for t in SLICES if t <= least

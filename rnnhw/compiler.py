@@ -14,8 +14,9 @@ from .placement import gaps, place
 from .plain import Plain
 from .program import Program
 from .records import RangeRow, Segment
-from .rowblocks import block_size, block_sizes, row_blocks
+from .rowblocks import block_size, block_sizes, check_slices, row_blocks
 from .schedule import Schedule
+from .segments import split_key
 from .spectra import Spectra
 from .vectorrows import VectorRows, addressed
 
@@ -44,13 +45,9 @@ def lower(quantized, lanes, slices, fast=False, deep=False, late=False, products
         If ``lanes`` is no multiple of ``slices``, or too few for one unit of the widest block; if
         ``slices`` does not divide a circulant block.
     """
-    sizes = block_sizes(quantized)
-    if lanes % slices and not sizes:
+    if lanes % slices and not block_sizes(quantized):
         raise RnnhwError(f"lanes must be a multiple of the {slices} vector lanes, not {lanes}.")
-    for k in sizes:
-        if k % slices:
-            raise RnnhwError(f"vector_lanes must divide circulant blocks of {k}, which {slices} "
-                             "does not.")
+    check_slices(quantized, slices)
     need = least_lanes(quantized, slices, products)
     if lanes < need:
         raise RnnhwError(f"{lanes} lanes in {slices} slices are too few for this model; "
@@ -119,8 +116,8 @@ class _Lowering:
 
     def _transforms(self, i):
         """Block sizes of the spectra that are made of what layer ``i`` writes."""
-        return {int(key.partition("/")[2]) for key in self.q.shifts
-                if "/" in key and key.startswith(f"{i}.")}
+        return {k for segment, k in map(split_key, self.q.shifts)
+                if k and segment.startswith(f"{i}.")}
 
     def program(self):
         for i, product, group, units in self._blocks():

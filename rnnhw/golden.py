@@ -11,6 +11,7 @@ from .cells import cell_of, plain
 from .errors import RnnhwError
 from .fixed import round_shift
 from .interpret import is_copy, step
+from .segments import growth
 
 ONE_FRAC = 14              # a factor of one is 2**14
 EXACT_FLOAT = 1 << 53      # integers below it, and all their sums, are exact in float64
@@ -194,7 +195,7 @@ class Layer:
             kept, k = self.formats[product.spectrum].frac_bits, acc.shape[3]
             points = fourier.irfft(self._narrow(acc, frac - kept, product.spectrum))
             acc = points.reshape(*acc.shape[:2], -1)[..., :units].reshape(len(acc), -1)
-            frac = kept + k.bit_length() - 1
+            frac = kept + growth(k)
         sums = self._narrow(acc, frac - self.formats[product.pre].frac_bits, product.pre)
         return dict(zip(product.sums, np.split(sums, len(product.sums), axis=1)))
 

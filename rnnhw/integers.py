@@ -50,10 +50,9 @@ class Integers:
         while any([self._align_group(part, needs) for part in parts]):
             pass
         for part in parts:
-            limit = self._limit(part.k)
-            bits = spectrum_word_bits(self.config)
-            what = (f"a spectrum of blocks of {part.k} with its shift fits {bits}" if part.k
-                    else f"an operand with its shift fits {limit}")
+            most = self._limit(part.k) + growth(part.k)
+            what = (f"a spectrum of blocks of {part.k} with its shift fits {most}" if part.k
+                    else f"an operand with its shift fits {most}")
             names = [_name(segment) for segment in part.segments.values()]
             for name in [*names, *(weight for _, weight, _ in part.products)]:
                 bits = before[name] - self.formats[name].frac_bits

@@ -25,7 +25,7 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
     fraction bits of least squared error; the range of ``c`` is chosen by the SQNR of h in the
     integer model itself. The accumulator of a layer has ``acc_frac = weight + operand + shift``
     fraction bits for every operand. Block-circulant matrices are quantised as spectra, straight
-    from float, at a scale that covers them. See docs/numerics.md.
+    from float, at the scale of least squared error too. See docs/numerics.md.
 
     Parameters
     ----------

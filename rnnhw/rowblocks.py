@@ -2,6 +2,7 @@
 
 from .bins import bin_lanes
 from .cells import cell_of, previous
+from .errors import RnnhwError
 
 
 def block_size(layer, product):
@@ -17,6 +18,14 @@ def units(layer, product):
 def block_sizes(quantized):
     """Sizes of the circulant blocks in any layer, ascending."""
     return sorted({k for layer in quantized.layers for k in layer.block_sizes.values() if k})
+
+
+def check_slices(quantized, slices):
+    """Refuse a number of slices that does not divide every circulant block."""
+    for k in block_sizes(quantized):
+        if k % slices:
+            raise RnnhwError(f"vector_lanes must divide circulant blocks of {k}, which {slices} "
+                             "does not.")
 
 
 def capacity(layer, product, lanes, slices, products=4):

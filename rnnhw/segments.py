@@ -13,6 +13,12 @@ def segment_key(segment, k):
     return segment if k is None else f"{segment}/{k}"
 
 
+def split_key(key):
+    """``(segment, k)`` of what :func:`segment_key` gives."""
+    segment, _, k = key.partition("/")
+    return segment, int(k) if k else None
+
+
 def growth(k):
     """Bits by which a transform of ``k`` points grows; 0 where there is none."""
     return 0 if k is None else k.bit_length() - 1

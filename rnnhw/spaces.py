@@ -12,9 +12,9 @@ import numpy as np
 
 from .bins import bin_lanes, pair_cycles, pair_multipliers
 from .fourier import transform_cycles
+from .latencies import latencies
+from .segments import growth
 
-SPECTRUM_BITS = 18         # of a component that enters the inverse transform
-PREPARED = 1               # cycles that lanes spend on choosing or adding their factors
 DRAIN_CYCLES = 6           # of a spectral drain beyond a plain one and the inverse transform
 
 
@@ -67,7 +67,7 @@ class Space:
     @property
     def growth(self):
         """Bits that a component has more than a point."""
-        return self.k.bit_length() - 1
+        return growth(self.k)
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ class Engine:
     @property
     def prepared(self):
         """Cycles in which lanes choose between spaces, or add components."""
-        return PREPARED * (self.spaces + self.plain > 1 or (self.spaces > 0 and self.products == 3))
+        return int(self.spaces + self.plain > 1 or (self.spaces > 0 and self.products == 3))
 
     @property
     def array(self):
         """Cycles from the decision to issue an operand to the final accumulator."""
-        return 6 + self.fast + 2 * self.deep + self.prepared
+        return latencies(self.fast, self.deep).array + self.prepared
 
     def lanes(self, k):
         """Lanes of a block row."""

@@ -5,6 +5,7 @@ from math import ceil
 import numpy as np
 
 from .bins import bin_lanes, factors, sums
+from .segments import growth, split_key
 from .spaces import Space, SpectralDrain
 
 
@@ -59,14 +60,14 @@ class Spectra:
                 eta = sums(k, self.products,
                            lambda lane, w=found: factors(w, lane.weight).prod(axis=-1))
                 bias = bias - eta.sum(axis=1)
-            operand = self.q.operands[key.split("/")[0]]
-            reach = 1 << (operand.width - 1 + self.q.shifts[key] + k.bit_length() - 1)
+            operand = self.q.operands[split_key(key)[0]]
+            reach = 1 << (operand.width - 1 + self.q.shifts[key] + growth(k))
             bound = bound + np.abs(found).sum(axis=(1, 2, 3)) * reach
         words = ceil(size / self.T)
         whole = k // self.T
         each = [whole] * (blocks - 1) + [words - whole * (blocks - 1)]
         drain = SpectralDrain(shift, spectrum.width,
-                              spectrum.frac_bits + k.bit_length() - 1 - pre.frac_bits, pre.width)
+                              spectrum.frac_bits + growth(k) - pre.frac_bits, pre.width)
         count = len(product.sums)
         fields = dict(end_block=True, words=words * count, gates=count, hold=blocks * whole,
                       bias=sum(len(b) for b in self.biases),
@@ -79,7 +80,7 @@ class Spectra:
         """The :class:`Space` of all row blocks."""
         q = self.q
         own = [s for s in segments if s.space == self.space]
-        width = max((q.operands[s.name.split("/")[0]].width + q.shifts[s.name] for s in own),
+        width = max((q.operands[split_key(s.name)[0]].width + q.shifts[s.name] for s in own),
                     default=0)
         x = q.segment_key("x", self.k)
         from_x = x in q.shifts
