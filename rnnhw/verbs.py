@@ -89,9 +89,8 @@ def quantize(args, progress):
 
 def _weights(design):
     """Weights as they are stored, and as dense matrices would be: numbers and bits."""
-    names = ("weight_ih", "weight_hh")
-    stored = [(getattr(q, name), q.formats[name]) for q in design.quantized.layers
-              for name in names if name in q.formats]
+    stored = [(codes, q.formats[name]) for q in design.quantized.layers
+              for name, codes in q.weights.items()]
     dense = cost(design.model).macs
     return {"numbers": cost(design.model).weights,
             "bits": sum(codes.size * fmt.width for codes, fmt in stored),
