@@ -72,16 +72,6 @@ class QuantizedLayer:
         """Fraction bits of the accumulators of the state's products."""
         return self.acc_fracs.get("weight_hh", self.acc_frac)
 
-    @property
-    def block_size_ih(self):
-        """k of ``weight_ih``, None where it is dense."""
-        return self.block_sizes.get("weight_ih")
-
-    @property
-    def block_size_hh(self):
-        """k of ``weight_hh``, None where it is dense or where there is none."""
-        return self.block_sizes.get("weight_hh")
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class QuantizedModel:

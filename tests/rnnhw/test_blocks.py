@@ -52,7 +52,8 @@ def test_layers_are_drawn_with_these_blocks(toml, keys, config, sizes):
     assert [(*block_sizes(layer).values(), None)[:2] for layer in project.model.layers] == sizes
     assert project.random_weights
     design = compile(project.model, project.config)
-    assert [(q.block_size_ih, q.block_size_hh) for q in design.quantized.layers] == sizes
+    assert [(q.block_sizes["weight_ih"], q.block_sizes.get("weight_hh"))
+            for q in design.quantized.layers] == sizes
 
 
 def test_a_preset_may_have_blocks(toml):
