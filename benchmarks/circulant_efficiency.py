@@ -9,13 +9,13 @@ matrices over the multipliers of the array, those for xi included, times the cyc
 longest sequence exceeds the next: batch 1, one stream, everything included. """
 
 import argparse
-import sys
 import tempfile
 
 from rnnhw.bins import bin_lanes
 from rnnhw.errors import RnnhwError
 from rnnhw.report import table
 
+from .command import finish
 from .netlist import STEPS
 from .netlist import figures as of_netlist
 
@@ -83,12 +83,7 @@ def main():
     parser.add_argument("presets", nargs="*", default=list(ASKED), metavar="PRESET",
                         help=f"networks (default: {' '.join(ASKED)})")
     args = parser.parse_args()
-    try:
-        rows = figures(lambda text: print(text, file=sys.stderr, flush=True), args.presets)
-    except RnnhwError as error:
-        sys.exit(f"benchmarks.circulant_efficiency: {error}")
-    print(page(rows), end="")
-    sys.exit(failed(rows))
+    finish("circulant_efficiency", lambda say: figures(say, args.presets), page, failed)
 
 
 if __name__ == "__main__":

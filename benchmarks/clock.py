@@ -8,7 +8,6 @@ the clock, over the cycles of a step, of one stream. Place and route of a 64-lan
 minutes a seed. iCE40's multipliers have no timing in the tools. """
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from rnnhw.build import measure
 from rnnhw.errors import RnnhwError
 from rnnhw.report import table
 
+from .command import finish
 from .netlist import figures as of_netlist
 
 PAIRS = ("lstm-128:bench-ecp5-85f", "lstm-256:bench-ecp5-85f",
@@ -80,13 +80,8 @@ def main():
                              "elsewhere twice the usual one (default: %(default)s)")
     parser.add_argument("--seeds", default="1,2,3", help="seeds to try (default: %(default)s)")
     args = parser.parse_args()
-    try:
-        rows = figures(lambda text: print(text, file=sys.stderr, flush=True), args.pairs, args.mhz,
-                       tuple(int(seed) for seed in args.seeds.split(",")))
-    except RnnhwError as error:
-        sys.exit(f"benchmarks.clock: {error}")
-    print(page(rows), end="")
-    sys.exit(failed(rows))
+    seeds = tuple(int(seed) for seed in args.seeds.split(","))
+    finish("clock", lambda say: figures(say, args.pairs, args.mhz, seeds), page, failed)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,14 @@ multiply-accumulates of a step over the multipliers times the cycles of a furthe
 stream, everything included. The bound is that of the busiest part of the core. """
 
 import argparse
-import sys
 import tempfile
 
 from rnnhw.config import PLACEMENTS
-from rnnhw.errors import RnnhwError
 from rnnhw.losses import CAUSES
 from rnnhw.project import resolve
 from rnnhw.report import table
 
+from .command import finish
 from .netlist import figures as of_netlist
 
 ARRAY, ALL, CYCLES = ("effective_macs_per_multiplier_cycle", "effective_macs_over_all",
@@ -92,13 +91,7 @@ def main():
     parser.add_argument("--board", help="bench target whose core is simulated; None takes an ECP5 "
                         "of any size (default: %(default)s)")
     args = parser.parse_args()
-    try:
-        rows = figures(lambda text: print(text, file=sys.stderr, flush=True), args.presets,
-                       args.board)
-    except RnnhwError as error:
-        sys.exit(f"benchmarks.efficiency: {error}")
-    print(page(rows), end="")
-    sys.exit(failed(rows))
+    finish("efficiency", lambda say: figures(say, args.presets, args.board), page, failed)
 
 
 if __name__ == "__main__":

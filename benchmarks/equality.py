@@ -7,7 +7,6 @@ estimated. With ``--cocotb`` every third configuration, of block-circulant ones 
 runs as Verilog under cocotb. """
 
 import argparse
-import sys
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from rnnhw.report import table
 from rnnhw.schedule import Schedule
 from rnnhw.simulate import simulate
 from tests.configurations import CASES, IN_COCOTB
+
+from .command import finish
 
 
 def words_of(case, quantized, x):
@@ -114,9 +115,7 @@ def main():
     parser.add_argument("--cocotb", action="store_true",
                         help="also run some configurations as Verilog (default: no)")
     args = parser.parse_args()
-    rows = figures(lambda text: print(text, file=sys.stderr, flush=True), args.cocotb)
-    print(page(rows), end="")
-    sys.exit(failed(rows))
+    finish("equality", lambda say: figures(say, args.cocotb), page, failed)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ Two runs of one build differ in the number of steps only; the difference of cycl
 seconds leaves start and build out. """
 
 import argparse
-import sys
 import tempfile
 import time
 
+from .command import finish
 from .netlist import design_for, simulate, write_core
 
 STEPS = (4, 804)
@@ -55,9 +55,7 @@ def main():
     parser.add_argument("--board", default="bench-ecp5-85f",
                         help="bench target whose core is simulated (default: %(default)s)")
     args = parser.parse_args()
-    row = figures(lambda text: print(text, file=sys.stderr, flush=True), args.preset, args.board)
-    print(page(row), end="")
-    sys.exit(failed(row))
+    finish("speed", lambda say: figures(say, args.preset, args.board), page, failed)
 
 
 if __name__ == "__main__":
