@@ -61,6 +61,20 @@ def check_values(x, input_size, name="x"):
     return x
 
 
+def check_indices(x, entries, name="x"):
+    """``x`` as int64 (seq_len,) or (batch, seq_len), whole numbers below ``entries``."""
+    x = np.asarray(x)
+    if x.ndim not in (1, 2) or not x.size:
+        raise RnnhwError(f"{name} has shape {x.shape}, but the model embeds whole numbers: "
+                         "(seq_len,) or (batch, seq_len) is needed.")
+    if x.dtype.kind not in "iu" and not (x.dtype.kind == "f" and (x == np.round(x)).all()):
+        raise RnnhwError(f"{name} is of type {x.dtype}, but the model embeds whole numbers.")
+    if x.min() < 0 or x.max() >= entries:
+        raise RnnhwError(f"{name} reaches {x.min():g}..{x.max():g}, but the embedding has "
+                         f"{entries} entries: 0..{entries - 1}.")
+    return x.astype(np.int64)
+
+
 def check_codes(xi, input_size, fmt, name="xi"):
     """Integer codes ``xi`` as int64, of the right rank and size, within ``fmt``."""
     xi = np.asarray(xi)

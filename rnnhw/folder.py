@@ -39,10 +39,19 @@ def _integers(quantized):
                        "formats": {name: str(fmt) for name, fmt in q.formats.items()}})
     table = quantized.activation
     activation = table and to_plain(table)
-    structure = {"last_step": quantized.model.last_step, "layers": layers,
+    structure = {"last_step": quantized.model.last_step, **_graph(quantized.model),
+                 "layers": layers,
                  "operands": {name: str(fmt) for name, fmt in quantized.operands.items()},
                  "shifts": dict(quantized.shifts), "activation": activation}
     return structure, {name: np.asarray(a, np.int64) for name, a in arrays.items()}
+
+
+def _graph(model):
+    """What a model is beyond a chain of layers that starts at zero state."""
+    found = {} if model.chain else {"reads": model.reads, "outputs": model.outputs}
+    reverse = [i for i, layer in enumerate(model.layers) if layer.reverse]
+    return (found | ({"reverse": reverse} if reverse else {})
+            | ({"head": model.head} if model.head != "none" else {}))
 
 
 def _acc_key(name):

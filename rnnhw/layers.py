@@ -17,24 +17,24 @@ ACTIVATIONS = tuple(LINEAR)
 OPTIONS = {"reset_after": True, "activation": "tanh", "input_forget": False}
 
 
-def _array(name, value, shape):
+def array(name, value, shape):
     """``value`` as a read-only float64 array of ``shape`` (None: any size on that axis)."""
-    array = np.asarray(value, np.float64)
-    if array.flags.writeable or not array.flags.owndata:
-        array = array.copy()
-    if array.ndim != len(shape) or any(s not in (None, a) for s, a in zip(shape, array.shape)):
+    found = np.asarray(value, np.float64)
+    if found.flags.writeable or not found.flags.owndata:
+        found = found.copy()
+    if found.ndim != len(shape) or any(s not in (None, a) for s, a in zip(shape, found.shape)):
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
-        raise RnnhwError(f"{name} has shape {array.shape}, but {wanted} is needed.")
-    if not np.isfinite(array).all():
-        raise RnnhwError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or "
+        raise RnnhwError(f"{name} has shape {found.shape}, but {wanted} is needed.")
+    if not np.isfinite(found).all():
+        raise RnnhwError(f"{name} holds {int((~np.isfinite(found)).sum())} values that are NaN or "
                          "infinite; export the model again with finite weights.")
-    array.setflags(write=False)
-    return array
+    found.setflags(write=False)
+    return found
 
 
 @dataclass(frozen=True, eq=False, init=False)
 class Recurrent:
-    """A recurrent layer, one direction, of any cell of :mod:`rnnhw.cells`.
+    """A recurrent layer, in one direction, of any cell of :mod:`rnnhw.cells`.
 
     LSTM: ``i f o = s(W_ih x + b_ih + W_hh h + b_hh)``, ``g = tanh(...)``, ``c = f*c + i*g``,
     ``h = o*tanh(c)``. GRU: ``r z = s(...)``, then with ``reset_after``
@@ -58,6 +58,12 @@ class Recurrent:
         A block-circulant matrix in place of a weight, which is then its dense expansion.
     arrays, circulants : dict
         The same by name, as the layer has them.
+    reverse : bool
+        It runs from a sequence's last step to its first; what it gives at a step has seen that
+        step and those behind it.
+    initial : dict of (units,), or None
+        The state before the first step that it runs, ``h`` and, of an LSTM, ``c``; zeros where left
+        out.
 
     Raises
     ------
@@ -73,8 +79,11 @@ class Recurrent:
     options: dict
     arrays: dict
     circulants: dict
+    reverse: bool
+    initial: dict
 
-    def __init__(self, cell, name="", options=None, arrays=None, circulants=None, **others):
+    def __init__(self, cell, name="", options=None, arrays=None, circulants=None, reverse=False,
+                 initial=None, **others):
         label = name or cell
         if cell not in FAMILIES:
             raise RnnhwError(f"Layer {label!r} is of kind {cell!r}; "
@@ -109,8 +118,23 @@ class Recurrent:
                                  f"{', '.join(description.arrays)}.")
         sizes, found = _shapes(label, description, given, blocks)
         for key, value in (("cell", cell), ("name", name), ("options", options), ("arrays", found),
-                           ("circulants", blocks), ("description", description), ("sizes", sizes)):
+                           ("circulants", blocks), ("description", description), ("sizes", sizes),
+                           ("reverse", bool(reverse)), ("recurrent", bool(description.states))):
             object.__setattr__(self, key, value)
+        object.__setattr__(self, "initial", self._initial(label, dict(initial or {})))
+
+    def _initial(self, label, given):
+        """The states that are given, checked; those of zeros are left out."""
+        found = {}
+        for key, value in given.items():
+            if key not in self.description.states:
+                raise RnnhwError(f"Layer {label!r} has the initial state {key!r}, but {self.kind} "
+                                 f"has {', '.join(self.description.states) or 'none'}.")
+            units = self.sizes[self.description.size(key)]
+            value = array(f"{label}.initial {key}", value, (units,))
+            if value.any():
+                found[key] = value
+        return found
 
     def __getattr__(self, key):
         own = self.__dict__
@@ -164,7 +188,7 @@ def _shapes(label, cell, given, blocks):
         if matrix.identity and value is None and matrix.name not in blocks and rows == columns:
             value = np.eye(rows)
         value = weight_of(name, value, blocks.get(matrix.name), (gates, rows, columns))
-        value = _array(name, value, (None, None))
+        value = array(name, value, (None, None))
         new, columns = columns is None, sizes.setdefault(key_of(matrix.columns), value.shape[1])
         if columns == 0:
             raise RnnhwError(f"{name} has no columns; {key_of(matrix.columns)} must be at least 1.")
@@ -176,7 +200,7 @@ def _shapes(label, cell, given, blocks):
                                  "equal size.")
             sizes[key_of(matrix.rows)] = rows
         shape = gates * rows, None if matrix.columns == "input_size" and new else columns
-        found[matrix.name] = _array(name, value, shape)
+        found[matrix.name] = array(name, value, shape)
     sizes.setdefault("output_size", sizes["hidden_size"])
     for vector in (*cell.biases, *cell.vectors):
         shape = (len(vector.gates) * sizes[vector.size],)
@@ -185,7 +209,7 @@ def _shapes(label, cell, given, blocks):
             raise RnnhwError(f"{label}.{vector.name} is missing; an array of shape {shape} is "
                              "needed.")
         value = np.zeros(shape) if value is None else value
-        found[vector.name] = _array(f"{label}.{vector.name}", value, shape)
+        found[vector.name] = array(f"{label}.{vector.name}", value, shape)
     return sizes, {name: found[name] for name in cell.arrays}
 
 
@@ -209,6 +233,7 @@ class Linear:
     circulant: Circulant | None = None
 
     kind = "linear"
+    recurrent, reverse = False, False
 
     def __post_init__(self):
         label = self.name or self.kind
@@ -216,12 +241,12 @@ class Linear:
             raise RnnhwError(f"Layer {label!r} has the activation {self.activation!r}; "
                              f"{', '.join(ACTIVATIONS)} are supported.")
         weight = weight_of(f"{label}.weight", self.weight, self.circulant, (1, None, None))
-        weight = _array(f"{label}.weight", weight, (None, None))
+        weight = array(f"{label}.weight", weight, (None, None))
         if 0 in weight.shape:
             raise RnnhwError(f"{label}.weight has shape {weight.shape}; no size may be 0.")
         object.__setattr__(self, "weight", weight)
         bias = np.zeros(weight.shape[0]) if self.bias is None else self.bias
-        object.__setattr__(self, "bias", _array(f"{label}.bias", bias, (weight.shape[0],)))
+        object.__setattr__(self, "bias", array(f"{label}.bias", bias, (weight.shape[0],)))
 
     @property
     def description(self):
@@ -251,6 +276,20 @@ class Linear:
     def array(self, name):
         """The matrix, there called ``weight_ih``, or the bias, by its name in the description."""
         return self.weight if name == "weight_ih" else self.bias
+
+
+def merged(kind, size, name=""):
+    """A layer that reads two vectors of ``size`` side by side and gives one.
+
+    Parameters
+    ----------
+    kind : "sum", "average" or "multiply", element by element
+    """
+    left, right = np.eye(size, 2 * size), np.eye(size, 2 * size, size)
+    if kind == "multiply":
+        return Recurrent("multiply", name, weight_ia=left, weight_ib=right)
+    scale = {"sum": 1.0, "average": 0.5}[kind]
+    return Linear(weight=scale * (left + right), name=name)
 
 
 def circulant_of(layer, name):

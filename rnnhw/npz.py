@@ -3,14 +3,16 @@
 Keys: ``layers``, JSON text, a list with one object a layer: ``kind`` (a family of
 :data:`rnnhw.cells.FAMILIES`, or linear), its sizes (``input_size``; ``hidden_size`` and, of a
 projected lstm or of linear, ``output_size``) and options (``name``; of gru ``reset_after``; of lstm
-``input_forget``; of rnn and linear ``activation``); ``model``, optional JSON text with ``name`` and
-``last_step``; and for layer i ``<i>.weight_ih``, ``<i>.weight_hh``, ``<i>.bias_ih``,
-``<i>.bias_hh`` and what else its cell has, or ``<i>.weight``, ``<i>.bias``, in PyTorch's shapes and
-gate order. Biases may be left out, and so may sizes and options, but what is written must agree
-with the arrays.
+``input_forget``; of rnn and linear ``activation``; ``reverse`` where it runs backwards); ``model``,
+optional JSON text with ``name``, ``last_step`` and, where it is no chain, ``reads``, ``outputs``
+and ``head`` of :class:`rnnhw.model.Model`; optional ``embedding``; and for layer i
+``<i>.weight_ih``, ``<i>.weight_hh``, ``<i>.bias_ih``, ``<i>.bias_hh`` and what else its cell has,
+or ``<i>.weight``, ``<i>.bias``, in PyTorch's shapes and gate order. Biases may be left out, and so
+may sizes and options, but what is written must agree with the arrays.
 
 A block-circulant matrix has ``<i>.blocks_ih``, ``<i>.blocks_hh`` or ``<i>.blocks`` in place of the
-weight, (gates, p, q, k), the first column of each block; the sizes must then be written.
+weight, (gates, p, q, k), the first column of each block; the sizes must then be written. States
+before the first step are ``<i>.initial.h`` and the like.
 """
 
 import io
@@ -27,7 +29,7 @@ from .errors import RnnhwError
 from .files import write_file
 from .model import Linear, Model, Recurrent, matrices
 
-WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
+WORDS = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
 
 
 def _circulant(key):
@@ -46,19 +48,22 @@ def _known(kind):
     sizes = {"input_size": int, "hidden_size": int}
     if any(cell.projected for _, cell in family.cells):
         sizes["output_size"] = int
-    return {"name": str, **sizes, **{key: type(value) for key, value in family.options.items()}}
+    return {"name": str, **sizes, **{key: type(value) for key, value in family.options.items()},
+            "reverse": bool}
 
 
 def _describe(layer):
     kind = layer.kind if layer.kind == "linear" else layer.cell
     entry = {"kind": kind, **({"name": layer.name} if layer.name else {})}
-    for key in _known(kind):
+    for key in [key for key in _known(kind) if key != "reverse"]:
         value = getattr(layer, key)
         # what was added later is left out where it says nothing
         if key != "name" and (key, value) not in (("input_forget", False),
                                                   ("output_size", layer.hidden_size)) \
                 or kind == "linear" and key == "output_size":
             entry[key] = value
+    if layer.reverse:
+        entry["reverse"] = True
     return entry
 
 
@@ -71,8 +76,14 @@ def save(model, path):
         If the file cannot be written.
     """
     layers = [_describe(layer) for layer in model.layers]
-    arrays = {"layers": np.array(json.dumps(layers)),
-              "model": np.array(json.dumps({"name": model.name, "last_step": model.last_step}))}
+    options = {"name": model.name, "last_step": model.last_step}
+    if not model.chain:
+        options |= {"reads": model.reads, "outputs": model.outputs}
+    if model.head != "none":
+        options["head"] = model.head
+    arrays = {"layers": np.array(json.dumps(layers)), "model": np.array(json.dumps(options))}
+    if model.embedding is not None:
+        arrays["embedding"] = model.embedding
     for i, layer in enumerate(model.layers):
         circulant = {key: matrix for key, _, matrix, _ in matrices(layer) if matrix is not None}
         for key in _arrays(layer.description):
@@ -80,6 +91,8 @@ def save(model, path):
                 arrays[f"{i}.{_blocks(key)}"] = circulant[key].blocks
             else:
                 arrays[f"{i}.{key}"] = getattr(layer, key)
+        if layer.recurrent:
+            arrays |= {f"{i}.initial.{key}": value for key, value in layer.initial.items()}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     try:
@@ -191,8 +204,10 @@ def _layer(path, i, table, arrays):
         else:
             values[key] = _array(path, f"{i}.{key}", arrays, required=key not in optional)
     table["name"] = table.get("name") or str(i)
+    initial = {key: _array(path, f"{i}.initial.{key}", arrays) for key in cell.states
+               if f"{i}.initial.{key}" in arrays}
     layer = (Linear(**values, **table) if kind == "linear"
-             else Recurrent(cell=kind, **values, **table))
+             else Recurrent(cell=kind, initial=initial, **values, **table))
     for key, size in sizes.items():
         if size != getattr(layer, key):
             raise RnnhwError(f"{where} declares {key} {size}, but its arrays have "
@@ -203,6 +218,15 @@ def _layer(path, i, table, arrays):
 def _matrices(cell):
     """For each of a cell's arrays, the Matrix that it is, or None."""
     return [cell.matrix.get(name) for name in cell.arrays]
+
+
+def _check_reads(path, options):
+    """Refuse reads and outputs that are no lists of whole numbers."""
+    for key, lists in (("reads", options.get("reads")), ("outputs", [options.get("outputs", [])])):
+        for found in lists or ():
+            if not isinstance(found, list) or any(type(j) is not int for j in found):
+                raise RnnhwError(f"{key} in the key 'model' of {path} must hold numbers of layers, "
+                                 f"not {found!r}.")
 
 
 def load(path):
@@ -224,7 +248,10 @@ def load(path):
     if "model" in arrays:
         options |= _options(f"the key 'model' of {path}",
                             _json(path, "model", arrays, dict, "an object"),
-                            {"name": str, "last_step": bool})
+                            {"name": str, "last_step": bool, "head": str, "reads": list,
+                             "outputs": list})
+    _check_reads(path, options)
+    options["embedding"] = _array(path, "embedding", arrays, required=False)
     layers = [_layer(path, i, table, arrays) for i, table in enumerate(tables)]
     if arrays:
         raise RnnhwError(f"{path} has the unknown array {min(arrays)!r}; its {len(layers)} layers "

@@ -44,6 +44,7 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
         that the model does not have; if a format the user fixed is of
         an unknown tensor, over 18 bits, cannot hold its data or would need a negative shift.
     """
+    check_built(model)
     check_names(model, config.formats)
     circulant = _check_blocks(model, config)
     say = progress or (lambda text: None)
@@ -73,6 +74,24 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
     report = account(result, config, assignment.seen, x, lengths, labels, random)
     report |= {"guard_bits": assignment.integers.guards, "tried": tried, "notes": assignment.notes}
     return replace(result, report=report)
+
+
+def check_built(model):
+    """Refuse what floats have and integers have not yet."""
+    for i, layer in enumerate(model.layers):
+        if layer.reverse:
+            raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) runs backwards, which is not "
+                             "built yet in integers; Model.run computes it in floats.")
+        if layer.recurrent and layer.initial:
+            raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) has an initial state, which "
+                             "is not built yet in integers; Model.run computes it in floats.")
+    if not model.chain:
+        raise RnnhwError(f"Model {model.name!r} is no chain of layers, which is not built yet in "
+                         "integers; Model.run computes it in floats.")
+    if model.embedding is not None or model.head != "none":
+        what = "an embedding" if model.embedding is not None else f"the head {model.head}"
+        raise RnnhwError(f"Model {model.name!r} has {what}, which is not built yet in integers; "
+                         "Model.run computes it in floats.")
 
 
 def _check_blocks(model, config):

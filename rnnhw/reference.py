@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .data import check_lengths, check_values
+from .data import check_indices, check_lengths, check_values
 from .interpret import step, tensors
 from .layers import biases, constants
+from .model import INPUT
 
 
 def sigmoid(x):
@@ -20,7 +21,8 @@ def check_input(model, x, lengths=None):
     """Input of ``model`` as (float64 (batch, seq_len, input_size), int64 (batch,) lengths).
 
     Takes (seq_len, input_size) or (batch, seq_len, input_size); without ``lengths`` every sequence
-    has seq_len steps.
+    has seq_len steps. With an embedding it takes whole numbers (seq_len,) or (batch, seq_len) and
+    gives their rows.
 
     Raises
     ------
@@ -28,10 +30,38 @@ def check_input(model, x, lengths=None):
         On another rank, another number of features, no data, values that are NaN or infinite, or
         lengths outside 1..seq_len.
     """
-    x = check_values(x, model.input_size)
+    x = embedded(model, x)
     lengths = check_lengths(lengths, x)
     x = x if x.ndim == 3 else x[None]
     return x, np.full(len(x), x.shape[1]) if lengths is None else lengths
+
+
+def embedded(model, x):
+    """``x`` as float64, checked; rows of the embedding for whole numbers, where there is one.
+
+    Raises
+    ------
+    RnnhwError
+        If ``x`` does not fit the model.
+    """
+    if model.embedding is None:
+        return check_values(x, model.input_size)
+    return model.embedding[check_indices(x, len(model.embedding))]
+
+
+def head(model, y):
+    """The model's function of its outputs, over the last axis.
+
+    ``softmax``: ``exp(y_i) / sum_j exp(y_j)``; ``log_softmax`` its logarithm; ``argmax`` the first
+    index of the largest, as int64 with an axis of 1.
+    """
+    if model.head == "none":
+        return y
+    if model.head == "argmax":
+        return np.argmax(y, axis=-1)[..., None]
+    y = y - y.max(axis=-1, keepdims=True)
+    total = np.exp(y).sum(axis=-1, keepdims=True)
+    return y - np.log(total) if model.head == "log_softmax" else np.exp(y) / total
 
 
 class Floats:
@@ -82,10 +112,26 @@ class Floats:
         return value
 
 
+def start(layer, batch):
+    """The state before the first step that a layer runs, (batch, units) each, by name."""
+    cell, found = layer.description, {}
+    for name in cell.states:
+        found[name] = np.zeros((batch, layer.sizes[cell.size(name)]))
+        found[name] += layer.initial.get(name, 0.0) if layer.recurrent else 0.0
+    return found
+
+
+def turned(x, lengths):
+    """Sequences (batch, seq_len, ...) with their valid steps from the last to the first."""
+    steps = np.arange(x.shape[1])
+    steps = np.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
+    return np.take_along_axis(x, steps.reshape(*steps.shape, *[1] * (x.ndim - 2)), axis=1)
+
+
 def _layer(layer, x):
     """Every tensor of one layer by name, (batch, seq_len, units) each."""
     cell, numbers = layer.description, Floats(layer, x)
-    before = {name: np.zeros((len(x), layer.sizes[cell.size(name)])) for name in cell.states}
+    before = start(layer, len(x))
     held, found = tensors(cell), {}
     for numbers.t in range(x.shape[1]):
         sums, values, _ = step(cell, numbers, x[:, numbers.t], before, before)
@@ -106,16 +152,41 @@ def trace(model, x, lengths=None):
     ``{i}.pre_n``; ``{i}.d = h' - n``.
 
     Each is float64 (batch, seq_len, units) and zero past a sequence's length, also for layers that
-    a ``last_step`` model runs for the last step only.
+    a ``last_step`` model runs for the last step only. Steps stand in the order in which a layer
+    runs them: those of a ``reverse`` layer from a sequence's last to its first.
     """
-    x, lengths = check_input(model, x, lengths)
+    return trace_of(model, *check_input(model, x, lengths))
+
+
+def trace_of(model, x, lengths):
+    """The same of float input that is checked, behind the embedding."""
     valid = (np.arange(x.shape[1]) < lengths[:, None])[..., None]
     found = {"x": np.where(valid, x, 0.0)}
     for i, layer in enumerate(model.layers):
-        for key, values in _layer(layer, x).items():
+        for key, values in _layer(layer, joined(model, found, i, lengths)).items():
             found[f"{i}.{key}"] = np.where(valid, values, 0.0)
-        x = found[f"{i}.{layer.description.output}"]
     return found
+
+
+def output_name(model, j):
+    """Name of what layer ``j`` gives, or of the input."""
+    return "x" if j == INPUT else f"{j}.{model.layers[j].description.output}"
+
+
+def joined(model, found, i, lengths):
+    """What layer ``i`` reads, of a trace ``found``, in the order in which it runs.
+
+    ``i`` may be the number of layers, for what comes out: in the order of time, or, of the last
+    step alone, each layer's last.
+    """
+    n, parts = len(model.layers), []
+    reverse = i < n and model.layers[i].reverse
+    as_run = model.last_step if i == n else model.on_last[i]
+    for j in model.reads[i] if i < n else model.outputs:
+        values = found[output_name(model, j)]
+        of = j != INPUT and model.layers[j].reverse
+        parts.append(turned(values, lengths) if of != reverse and not as_run else values)
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
 
 def last_valid(y, lengths):
@@ -124,7 +195,7 @@ def last_valid(y, lengths):
 
 
 def run(model, x, lengths=None):
-    """Float output of ``model`` in float64, every sequence starting at zero state.
+    """Float output of ``model`` in float64, every sequence starting at its initial state.
 
     Takes (seq_len, input_size) or (batch, seq_len, input_size) and returns the same rank; a
     ``last_step`` model gives each sequence's last valid step and drops the seq axis. Outputs past a
@@ -133,9 +204,11 @@ def run(model, x, lengths=None):
     Reference: Rezk et al. 2020, eq. 1-21; PyTorch's nn.LSTM, nn.GRU, nn.RNN and
     nn.Linear.
     """
-    single = np.ndim(x) == 2
+    single = np.ndim(x) == 2 - (model.embedding is not None)
     x, lengths = check_input(model, x, lengths)
-    last = model.layers[-1]
-    y = trace(model, x, lengths)[f"{len(model.layers) - 1}.{last.description.output}"]
+    y = joined(model, trace_of(model, x, lengths), len(model.layers), lengths)
     y = last_valid(y, lengths) if model.last_step else y
+    if model.head != "none":
+        valid = True if model.last_step else np.arange(x.shape[1]) < lengths[:, None]
+        y = np.where(np.asarray(valid)[..., None], head(model, y), 0)
     return y[0] if single else y

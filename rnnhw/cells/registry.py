@@ -41,6 +41,7 @@ FAMILIES = {
                   {"activation": "tanh"}),
     "sru": Family((({}, simple.SRU),)),
     "qrnn": Family((({}, simple.QRNN),)),
+    "multiply": Family((({}, simple.MULTIPLY),)),
 }
 _BUILT_IN = tuple(FAMILIES)
 LINEAR = simple.LINEAR

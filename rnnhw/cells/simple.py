@@ -1,4 +1,5 @@
-"""Cells without gates on their state's products: fully connected, simple RNN, SRU and QRNN."""
+"""Cells without gates on their state's products: fully connected, product of two, simple RNN, SRU
+and QRNN."""
 
 from .describe import Cell, Matrix, Op, Product, Vector
 
@@ -28,6 +29,15 @@ def rnn(activation):
         formats={"pre": "table", "h": "unit"} if tanh else {"pre": "wide", "h": "wide"},
         biases=(Vector("bias_ih", "h"), Vector("bias_hh", "h")))
 
+
+# h = (A x) * (B x), element by element
+MULTIPLY = Cell(
+    kind="multiply",
+    matrices=(Matrix("weight_ia", "a", "input_size"), Matrix("weight_ib", "b", "input_size")),
+    products=(Product("a", ("x",), ("weight_ia",), "pre_a"),
+              Product("b", ("x",), ("weight_ib",), "pre_b")),
+    ops=(Op("x_a", "a", fmt="pre_a"), Op("h", "b", "x_a", fmt="h")),
+    formats={"pre_a": "wide", "pre_b": "wide", "h": "wide"}, costs=(1, 0, 0, 0))
 
 LINEAR = {activation: linear(activation) for activation in ACTIVATIONS}
 RNN = {activation: rnn(activation) for activation in ("tanh", "relu")}

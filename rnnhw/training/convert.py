@@ -43,7 +43,16 @@ def to_torch(model, dropout=0.0):
         ``rnnhw.from_torch`` of the result gives it back, rounded to float32.
     dropout : float
         Share of a recurrent layer's outputs that training drops before a linear one.
+
+    Raises
+    ------
+    RnnhwError
+        If the model is no chain of layers that run forwards from zero state.
     """
+    if not model.chain or model.embedding is not None or model.head != "none" or any(
+            layer.reverse or layer.recurrent and layer.initial for layer in model.layers):
+        raise RnnhwError(f"Model {model.name!r} is more than a chain of layers that run forwards "
+                         "from zero state, which training does not take; train it in PyTorch.")
     layers = []
     for i, layer in enumerate(model.layers):
         behind_recurrent = i and model.layers[i - 1].kind != "linear"
