@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 
 from .bins import bin_lanes
-from .cells import cell_of, plain, previous
+from .cells import cell_of, previous
 from .costs import cost
 from .errors import RnnhwError
 from .listing import orders
@@ -16,7 +16,7 @@ from .program import Program
 from .records import RangeRow, Segment
 from .rowblocks import block_size, block_sizes, check_slices, row_blocks
 from .schedule import Schedule
-from .segments import split_key
+from .segments import parts, split_key
 from .spectra import Spectra
 from .vectorrows import VectorRows, addressed
 
@@ -52,7 +52,8 @@ def lower(quantized, lanes, slices, fast=False, deep=False, late=False, products
     if lanes < need:
         raise RnnhwError(f"{lanes} lanes in {slices} slices are too few for this model; "
                          f"{need} are the least, or choose fewer vector_lanes.")
-    behind = quantized.model.behind if late and not quantized.model.last_step else ()
+    model = quantized.model
+    behind = model.behind if late and model.chain and not model.last_step else ()
     return _Lowering(quantized, lanes, slices, fast, deep, behind, products).program()
 
 
@@ -134,6 +135,7 @@ class _Lowering:
                    for part in weights]
         program = Program(
             name=model.name, input_size=model.input_size, output_size=model.output_size,
+            outputs=tuple(map(model.size, model.outputs)),
             last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast, deep=self.deep,
             x_format=q.operands["x"], x_shift=q.shifts.get("x", 0), y_format=q.output_format,
             segments=self.segments,
@@ -169,38 +171,35 @@ class _Lowering:
         return replace(program, rows=tuple(rows), state_words=words, constants=tuple(initial))
 
     def _operands(self, i, product):
-        """Operand runs of a block, oldest first, input, own last state, fresh values: ``(age,
-        matrix, gates, operand segment, fields)``."""
+        """Operand runs of a block, oldest first, input, own last state, fresh values: ``(age, part,
+        operand segment, fields)``."""
         found, k = [], block_size(self.q.layers[i], product)
-        for name, weight, gates in product.parts:
-            if name == "x" and i == 0:
-                found.append((0, weight, gates, self.q.segment_key("x", k), {}))
+        for part in parts(self.q.model, i, product):
+            key = self.q.segment_key(part.segment, k)
+            if part.segment == "x":
+                found.append((0, part, key, {}))
                 continue
-            own = name != "x"
-            key = f"{i}.{plain(name)}" if own else self._output_segment(i - 1)
-            key = self.q.segment_key(key, k)
+            own = part.operand != "x"
             segment = self.segments[self.by_name[key]]
-            fresh = not previous(name) if own else self.late[i] == self.late[i - 1]
+            fresh = (not previous(part.operand) if own
+                     else self.late[i] == self.late[int(part.segment.split(".")[0])])
             age = 1 if not fresh else 3 if own else 2
-            found.append((age, weight, gates, key,
+            found.append((age, part, key,
                           {"need": segment.words if fresh else 0, "previous": not fresh}))
         return sorted(found, key=lambda run: run[0])
-
-    def _output_segment(self, i):
-        return f"{i}.{cell_of(self.q.layers[i]).output}"
 
     def _block(self, i, product, u0, u1):
         """Runs of a row block, and their weights."""
         runs, layer = self._operands(i, product), self.q.layers[i]
         space = self.space_of[block_size(layer, product)]
-        for position, (_, weight, gates, key, fields) in enumerate(runs):
-            contents = space.weights(layer, weight, gates, product, u0, u1)
+        for position, (_, part, key, fields) in enumerate(runs):
+            contents = space.weights(layer, part, product, u0, u1)
             (self.late_weights if self.late[i] else self.weights).append(contents)
             segment = self.by_name.get(key, -1)
             base = self.segments[segment].base // space.align if segment >= 0 else 0
             tail = {}
             if position == len(runs) - 1:
-                tail, bound = space.drain(i, product, [run[1:4] for run in runs], u0, u1)
+                tail, bound = space.drain(i, product, [run[1:3] for run in runs], u0, u1)
                 self.acc_bound = max(self.acc_bound, bound)
             self.ranges.append(RangeRow(
                 segment=segment, base=base, count=len(contents), start_block=position == 0,

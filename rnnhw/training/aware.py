@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from torch import nn
 
-from .. import golden
 from ..config import Config
 from ..errors import RnnhwError
 from ..importers.torch import from_torch
 from ..model import Linear
 from ..quantize import quantize
+from ..segments import segment_of
 from .modules import LAYERS, BlockCirculantGRU, BlockCirculantLinear, BlockCirculantLSTM
 from .numbers import SPECTRUM_BITS
 
@@ -79,7 +79,7 @@ def quantize_aware(net, config=None, x=None, lengths=None):
         module.bits = config.weight_bits, spectrum_bits or SPECTRUM_BITS
         formats = []
         for _ in range(getattr(module, "num_layers", 1)):
-            operands = {"x": found.operands[golden.segment_before(found, i)]}
+            operands = {"x": found.operands[segment_of(model, model.reads[i][0])]}
             if f"{i}.h" in found.operands:
                 operands["h_operand"] = found.operands[f"{i}.h"]
             formats.append(found.layers[i].formats | operands)
