@@ -66,7 +66,7 @@ def sample(model, x, lengths):
     rows = rows[np.argsort(-cut, kind="stable")]
     cut = np.sort(cut)[::-1]
     x = x[rows, :cut.max()]
-    return Sample(x, cut, reference.trace(model, x, cut))
+    return Sample(x, cut, reference.trace_of(model, x, cut))
 
 
 def valid_rows(array, lengths, on_last):
@@ -89,7 +89,7 @@ def ranges(model, x, lengths, fixed):
         found.setdefault(name, Range(fmt=fixed.get(name))).add(values)
 
     for _, part, cut in chunks(model, x, lengths):
-        trace = reference.trace(model, part, cut)
+        trace = reference.trace_of(model, part, cut)
         add("x", valid_rows(trace["x"], cut, False))
         for i, layer in enumerate(model.layers):
             for name, *_ in tensors(layer.description):

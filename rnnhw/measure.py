@@ -39,7 +39,7 @@ def account(qmodel, config, seen, x, lengths, labels=None, random=False):
     classes = labels is not None and labels.shape == (len(x),) and labels.dtype.kind in "iu"
     right = {"float": 0, "fixed": 0, "agreement": 0}
     for rows, part, cut in calibrate.chunks(model, x, lengths):
-        floats = reference.trace(model, part, cut)
+        floats = reference.trace_of(model, part, cut)
         codes = count_input(qmodel.input_format, part, cut, counts)
         outputs = golden.trace(qmodel, codes, cut, counts)
         for i, (name, values) in enumerate(outputs.items()):

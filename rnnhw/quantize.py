@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import calibrate, data, golden
+from . import calibrate, data, golden, reference
 from .assign import Assignment
 from .errors import RnnhwError
 from .formats import check_names, count_beyond
 from .measure import account, report_text
 from .model import INPUT, block_sizes
-from .reference import output_name
 
 __all__ = ["quantize", "report_text"]
 
@@ -54,8 +53,9 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
         if lengths is not None or labels is not None:
             raise RnnhwError("lengths and labels belong to calibration data, but none is given.")
         x = data.random_inputs(model, RANDOM_SEQUENCES, RANDOM_STEPS, config.seed)
+        x = reference.embedded(model, x)
     else:
-        x = data.check_values(calibration, model.input_size, "calibration")
+        x = reference.embedded(model, calibration, "calibration")
         lengths = data.check_lengths(lengths, x)
         labels = data.check_labels(labels, model, x, "labels")
     if x.ndim == 2:
@@ -82,7 +82,7 @@ def _check_outputs(quantized):
     """Refuse outputs whose words have different formats."""
     model, found = quantized.model, {}
     for j in model.outputs:
-        name = output_name(model, j)
+        name = reference.output_name(model, j)
         found[name] = quantized.layers[j].formats[name.split(".")[1]]
     if len(set(found.values())) > 1:
         text = " and ".join(f"{name} {fmt}" for name, fmt in found.items())
@@ -109,10 +109,6 @@ def check_built(model):
                 raise RnnhwError(f"Layer {i} reads layer {j} from element {start} of its input on, "
                                  f"which is no multiple of its blocks of {max(sizes)}; take other "
                                  "sizes, or keep its input matrix dense.")
-    if model.embedding is not None or model.head != "none":
-        what = "an embedding" if model.embedding is not None else f"the head {model.head}"
-        raise RnnhwError(f"Model {model.name!r} has {what}, which is not built yet in integers; "
-                         "Model.run computes it in floats.")
 
 
 def _check_blocks(model, config):
