@@ -9,6 +9,7 @@ from .bins import bin_lanes
 from .cells import cell_of, previous
 from .costs import cost
 from .errors import RnnhwError
+from .fixed import FixedFormat
 from .listing import orders
 from .placement import gaps, place
 from .plain import Plain
@@ -16,7 +17,7 @@ from .program import Program
 from .records import RangeRow, Segment
 from .rowblocks import block_size, block_sizes, check_slices, row_blocks
 from .schedule import Schedule
-from .segments import parts, split_key
+from .segments import parts, segment_of, split_key
 from .spectra import Spectra
 from .vectorrows import VectorRows, addressed
 
@@ -68,11 +69,31 @@ class _Lowering:
                        *(Spectra(quantized, k, space, lanes, slices, fast, products)
                          for space, k in enumerate(block_sizes(quantized), 1))]
         self.space_of = {space.k: space for space in self.spaces}
+        self._inputs()
         self.segments = self._segments()
         self.by_name = {s.name: i for i, s in enumerate(self.segments)}
         self.ranges, self.weights, self.late_weights, self.acc_bound = [], [], [], 0
         self.vectors = VectorRows(quantized, slices, self.segments,
                                   {space.k: space.space for space in self.spaces}, self.late)
+
+    def _inputs(self):
+        """Where the parts of an input lie, and the words that it comes in.
+
+        Parts begin at a word of the input's memories each, and come shifted.
+        """
+        q, step = self.q, 1 + self.fast
+        sizes = q.model.inputs
+        self.x_format, self.x_shift = q.operands["x"], q.shifts.get("x", 0)
+        self.x_size, self.x_bases = q.model.input_size, {"x": 0}
+        if sizes is None:
+            return
+        at, width = 0, 1
+        for k, size in enumerate(sizes):
+            name = segment_of(q.model, -1 - k)
+            self.x_bases[name] = at
+            width = max(width, q.operands[name].width + q.shifts[name])
+            at += -(-size // step)
+        self.x_format, self.x_shift, self.x_size = FixedFormat(width, 0), 0, max(2, at * step)
 
     def _segments(self):
         found, base = [], [0] * len(self.spaces)
@@ -134,10 +155,10 @@ class _Lowering:
         weights = [np.pad(part, ((0, 0), (0, columns - part.shape[1]), (0, 0)))
                    for part in weights]
         program = Program(
-            name=model.name, input_size=model.input_size, output_size=model.output_size,
+            name=model.name, input_size=self.x_size, output_size=model.output_size,
             outputs=tuple(map(model.size, model.outputs)),
             last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast, deep=self.deep,
-            x_format=q.operands["x"], x_shift=q.shifts.get("x", 0), y_format=q.output_format,
+            x_format=self.x_format, x_shift=self.x_shift, y_format=q.output_format,
             segments=self.segments,
             operand_words=max((s.base + s.words for s in plain), default=0),
             operand_width=max(operand_widths, default=1),
@@ -176,8 +197,8 @@ class _Lowering:
         found, k = [], block_size(self.q.layers[i], product)
         for part in parts(self.q.model, i, product):
             key = self.q.segment_key(part.segment, k)
-            if part.segment == "x":
-                found.append((0, part, key, {}))
+            if part.segment in self.x_bases:
+                found.append((0, part, key, {"base": self.x_bases[part.segment]}))
                 continue
             own = part.operand != "x"
             segment = self.segments[self.by_name[key]]
@@ -196,13 +217,14 @@ class _Lowering:
             contents = space.weights(layer, part, product, u0, u1)
             (self.late_weights if self.late[i] else self.weights).append(contents)
             segment = self.by_name.get(key, -1)
-            base = self.segments[segment].base // space.align if segment >= 0 else 0
+            if segment >= 0:
+                fields = {"base": self.segments[segment].base // space.align, **fields}
             tail = {}
             if position == len(runs) - 1:
                 tail, bound = space.drain(i, product, [run[1:3] for run in runs], u0, u1)
                 self.acc_bound = max(self.acc_bound, bound)
             self.ranges.append(RangeRow(
-                segment=segment, base=base, count=len(contents), start_block=position == 0,
+                segment=segment, count=len(contents), start_block=position == 0,
                 on_last=self.q.model.on_last[i], late=self.late[i], space=space.space,
                 **fields, **tail))
 

@@ -18,7 +18,8 @@ CONFIG_TYPES = {"activation_error": (int, float), "activation_kind": str, "board
                 "pipeline": str, "output_placement": str, "fast_inner_product": bool,
                 "deadline_us": (int, float), "clock_mhz": (int, float)}
 HARDWARE = ("lanes", "vector_lanes", "max_multipliers", "fast_inner_product", "pipeline",
-            "output_placement", "deadline_us", "clock_mhz", "spectral_products", "board")
+            "output_placement", "deadline_us", "clock_mhz", "spectral_products", "max_length",
+            "board")
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,9 +93,6 @@ def _check_outputs(quantized):
 def check_built(model):
     """Refuse what floats have and integers have not yet."""
     for i, layer in enumerate(model.layers):
-        if layer.reverse:
-            raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) runs backwards, which is not "
-                             "built yet in integers; Model.run computes it in floats.")
         if layer.recurrent and layer.initial:
             raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) has an initial state, which "
                              "is not built yet in integers; Model.run computes it in floats.")

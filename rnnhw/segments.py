@@ -67,7 +67,9 @@ class Part(NamedTuple):
 
 
 def segment_of(model, j):
-    """The segment of what layer ``j``, or the input, gives."""
+    """The segment of what layer ``j``, or the input or a part of it, gives."""
+    if j < INPUT:
+        return f"x{-1 - j}"
     return "x" if j == INPUT else f"{j}.{model.layers[j].description.output}"
 
 
