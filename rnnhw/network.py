@@ -80,6 +80,7 @@ class Network:
     behind : Sequences or None
         Brings what comes out into the order of time; None where that is the order it comes in.
     x_format, y_format : FixedFormat
+    macs : multiply-accumulates of each pass in a step that is not a sequence's last
     """
 
     programs: tuple
@@ -89,8 +90,9 @@ class Network:
     y_format: FixedFormat
     input_size: int
     name: str
+    macs: tuple
 
-    late, spaces, products, pair_multipliers = False, (), 4, 0
+    late, spaces, products, pair_multipliers, plain = False, (), 4, 0, True
 
     @property
     def output_size(self):
@@ -182,7 +184,13 @@ def network(quantized, config, choose):
             config.max_length, width, width)
     return Network(programs=tuple(programs), memories_before=tuple(memories), behind=behind,
                    x_format=quantized.input_format, y_format=quantized.output_format,
-                   input_size=model.input_size, name=model.name)
+                   input_size=model.input_size, name=model.name,
+                   macs=tuple(map(_macs, (part.quantized.model for part in found))))
+
+
+def _macs(model):
+    return sum(layer.array(matrix.name).size for layer, last in zip(model.layers, model.on_last)
+               if not last for matrix in layer.description.matrices)
 
 
 def _before(quantized, part, before, program, steps):

@@ -96,6 +96,7 @@ def simulate(qmodel, program, xi, lengths=None, simulator="verilator", gaps=0, s
     expected = golden.run(qmodel, words.xi, words.lengths)
     step = schedule_of(program).cycles(1)
     if hasattr(program, "programs"):
+        # refuses sequences that are too long
         step = schedule_of(program).cycles(int(max(words.steps)))
     with _working_folder(out_dir) as folder:
         core = verilog
