@@ -87,6 +87,8 @@ def _matrix(module, part, suffix, name):
 def check_untouched(module, label):
     """Refuse a module that does other than its class says."""
     kind = type(module).__name__
+    if getattr(module, "has_uninitialized_params", bool)():
+        raise RnnhwError(f"{label} ({kind}) has no sizes before its first input; run it once.")
     if module._forward_hooks or module._forward_pre_hooks:
         raise RnnhwError(f"{label} ({kind}) has forward hooks, whose work cannot be seen; "
                          "remove them (of weight norm: torch.nn.utils.remove_weight_norm).")
