@@ -1,6 +1,7 @@
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +177,13 @@ def test_file_keeps_what_a_chain_gives(tmp_path):
     assert np.array_equal(model.run(x), from_torch(module).run(x))
     assert np.array_equal(rnnhw.from_torch(nn.GRUCell(3, 4), initial=np.ones(4)).layers[0]
                           .initial["h"], np.ones(4))
+
+
+def test_example_of_the_documentation():
+    text = (Path(__file__).parents[2] / "docs" / "importers.md").read_text()
+    section = text.split("\n## PyTorch\n")[1].split("\n## ")[0]
+    found = {}
+    exec(compile(section.split("```python\n")[1].split("```")[0], "docs/importers.md", "exec"),
+         found)
+    x = torch.randint(100, (3, 7))
+    assert close(found["model"].run(x.numpy()), run(found["net"], x)) < 1e-5
