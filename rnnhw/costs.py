@@ -12,7 +12,7 @@ diagonal peepholes     4n^2 + 4nm        M + 6n   M + 8n   5n         M + 3n    
 projection             4np + 4nm + np    M + 3n   M + 5n   5n         M             4n
 diagonal, projection   4np + 4nm + np    M + 6n   M + 8n   5n         M + 3n        4n
 GRU                    3n^2 + 3nm        M + 3n   M + 2n   3n         M             none
-QRNN, k = 1            3nm               M + 3n   M + 2n   3n         M             none
+QRNN of k steps        3knm              M + 3n   M + 2n   3n         M             none
 SRU                    3nm               M + 6n   M + 8n   2n         M + 2n        2n
 linear                 om                M        M        o or none  M             o
 =====================  ================  =======  =======  =========  ============  ======

@@ -16,7 +16,7 @@ GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
 ACTIVATIONS = tuple(LINEAR)
 # what another family's option says nothing by
 OPTIONS = {"reset_after": True, "activation": "tanh", "input_forget": False, "activations": None,
-           "clip": None, "clip_hidden": True}
+           "clip": None, "clip_hidden": True, "filter_width": 1}
 
 
 def array(name, value, shape):
@@ -56,6 +56,7 @@ class Recurrent:
     activation : the one of a simple RNN, "tanh" where left out
     clip : float or None, bounds what functions take to -clip..clip; with ``clip_hidden`` (the
         default) what H of an LSTM takes too
+    filter_width : steps that a QRNN's matrices see, stacked from the youngest on
     weight_ih : (gates*hidden_size, input_size)
     weight_hh : (gates*hidden_size, output_size)
     bias_ih, bias_hh : (gates*hidden_size,) or None for zeros

@@ -9,6 +9,8 @@ from . import gru, lstm, simple
 from .describe import Cell
 from .functions import check_clip, normal
 
+MOST_TAPS = 16             # steps that the filter of a QRNN sees
+
 
 @dataclass(frozen=True)
 class Family:
@@ -95,6 +97,13 @@ def _flag(key):
     return check
 
 
+def _filter_width(given, what):
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST_TAPS:
+        raise RnnhwError(f"filter_width of {what} must be a whole number within 1..{MOST_TAPS}, "
+                         f"not {given!r}.")
+    return given
+
+
 def _one(cell):
     return Family(lambda: (cell,))
 
@@ -115,7 +124,9 @@ FAMILIES = {
         lambda **options: (simple.rnn(**options),), {"activation": "tanh", "clip": None},
         {"activation": ("tanh", "relu")}, {"activation": _activation, "clip": check_clip}),
     "sru": _one(simple.SRU),
-    "qrnn": _one(simple.QRNN),
+    "qrnn": Family(
+        lambda **options: (simple.qrnn(**options),), {"filter_width": 1},
+        {"filter_width": (1, 2, 3)}, {"filter_width": _filter_width}),
     "multiply": _one(simple.MULTIPLY),
 }
 _BUILT_IN = tuple(FAMILIES)

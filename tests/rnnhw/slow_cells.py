@@ -10,7 +10,7 @@ class Unit:
 
     def __init__(self, qmodel, i):
         self.qmodel, self.q, self.i = qmodel, qmodel.layers[i], i
-        self.f = self.q.formats
+        self.f, self.waiting = self.q.formats, {}
 
     def copy(self, codes, name):
         """What operand memory holds of a value."""
@@ -179,9 +179,21 @@ def sru(u, x, h, c):
 
 
 def qrnn(u, x, h, c):
-    """z = tanh(W x); f o = s(..); c = f (c' - z) + z; h = o tanh(c)."""
-    z, f, o = (u.table(u.drain("pre", [k], ("weight_ih", *x), bias=name), "pre",
-                       "tanh" if name == "z" else "sigmoid") for k, name in enumerate("zfo"))
+    """z = tanh(a); f o = s(..); c = f (c' - z) + z; h = o tanh(c); a of the filter's transposed
+    form, whose waiting sums ``u`` keeps from step to step."""
+    k, gates = u.q.layer.filter_width, {}
+    for g, name in enumerate("zfo"):
+        sums = [u.drain("pre", [3 * j + g], ("weight_ih", *x), bias=name if j == 0 else None)
+                for j in range(k)]
+        waits = [u.waiting.get(f"{name}{j}", [0] * len(c)) for j in range(1, k)]
+        tensor = "s" if k > 1 else "pre"
+        if k > 1:
+            sums[0] = u.mac("s", (sums[0], "pre"), None, (waits[0], f"{name}1"))
+        for j in range(1, k):
+            older = (waits[j], f"{name}{j + 1}") if j < k - 1 else None
+            u.waiting[f"{name}{j}"] = u.mac(f"{name}{j}", (sums[j], "pre"), None, older)
+        gates[name] = u.table(sums[0], tensor, "tanh" if name == "z" else "sigmoid")
+    z, f, o = gates.values()
     d = u.mac("d", (c, "c"), None, (z, "gate"), -1)
     c = u.mac("c", (d, "d"), (f, "gate"), (z, "gate"))
     return u.mac("h", (o, "gate"), (u.table(c, "c", "tanh"), "gate")), c

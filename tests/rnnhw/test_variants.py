@@ -54,11 +54,15 @@ def formula(kind, options, a, x, h, c):
         ih, hh, b = (np.split(a[key], 2) for key in ("weight_ih", "weight_hh", "bias_ih"))
         f = s(ih[0] @ x + hh[0] @ h + b[0])
         return (1 - f) * h + f * np.tanh(ih[1] @ x + hh[1] @ (f * h) + b[1]), c
-    one, two, three = np.split(a["weight_ih"] @ x, 3)
-    if kind == "qrnn":
+    if kind.startswith("qrnn"):
+        # x are the steps so far, the youngest last
+        k = options["filter_width"]
+        taps = [np.split(w, 3) for w in np.split(a["weight_ih"], k)]
+        one, two, three = (sum(tap[g] @ row for tap, row in zip(taps, x[::-1])) for g in range(3))
         z, f, o = np.split(a["bias_ih"], 3)
         c = s(two + f) * c + (1 - s(two + f)) * np.tanh(one + z)
         return s(three + o) * np.tanh(c), c
+    one, two, three = np.split(a["weight_ih"] @ x, 3)
     b, v = np.split(a["bias_ih"], 2), a["peephole"]
     f, r = s(two + v[:n] * c + b[0]), s(three + v[n:] * c + b[1])
     c = f * c + (1 - f) * one
@@ -72,8 +76,9 @@ def test_float_equals_the_formula(entry):
     first = model.layers[0]
     x = rng.standard_normal((9, 3)) * 2
     h, c, expected = np.zeros(first.output_size), np.zeros(7), []
-    for row in x:
-        h, c = formula(first.kind, first.options, first.arrays, row, h, c)
+    for t, row in enumerate(x):
+        seen = x[:t + 1] if first.cell == "qrnn" else row
+        h, c = formula(first.kind, first.options, first.arrays, seen, h, c)
         expected.append(h)
     assert np.abs(model.run(x) - expected).max() < 1e-13
 
