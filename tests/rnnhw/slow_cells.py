@@ -210,7 +210,59 @@ def mgu(u, x, h, c):
     return u.mac("h", (d, "d"), (f, "gate"), (h, "h")), c
 
 
-STEPS = {"lstm": lstm, "gru": gru, "rnn": rnn, "sru": sru, "qrnn": qrnn, "mgu": mgu}
+def layers_of(u, first, before):
+    """A deep cell's layers one behind the other: ``e = F(..)``, and of each the next."""
+    layer = u.q.layer
+    names = [first, *(f"e{j}" for j in range(1, layer.depth)), "h"]
+    found = []
+    for j, name in enumerate(names):
+        pre = "pre" if j == 0 else f"pre_d{j}"
+        parts = before if j == 0 else [(f"weight_d{j}", names[j - 1],
+                                        u.copy(found[-1], names[j - 1]))]
+        units = layer.output_size if name == "h" else layer.hidden_size
+        found.append(activated(u, u.drain(pre, [0] * len(parts), *parts, bias=name, units=units),
+                               pre, name))
+    return found
+
+
+def activated(u, sums, pre, name):
+    """The layer's tanh or max(.., 0)."""
+    if u.q.layer.activation == "tanh":
+        return u.table(sums, pre, "tanh", name)
+    return u.mac(name, (sums, pre), relu=True)
+
+
+def deep_transition(u, x, h, c):
+    """e = F(a); h = F(W e + b)."""
+    return layers_of(u, "e0", [("weight_ih", *x), ("weight_hh", "h", u.copy(h, "h"))])[-1], c
+
+
+def deep_output(u, x, h, c):
+    """s = F(a), here c; h = F(W s + b)."""
+    found = layers_of(u, "s", [("weight_ih", *x), ("weight_hh", "s", u.copy(c, "s"))])
+    return found[-1], found[0]
+
+
+def h_lstm(u, x, h, c):
+    """e = F(a); i f o = s(W e + b), g = tanh(..); c = f c' + i g; h = o tanh(c)."""
+    depth, gates = u.q.layer.depth, {}
+    for k, gate in enumerate("ifgo"):
+        parts = [("weight_ih", *x), ("weight_hh", "h", u.copy(h, "h"))]
+        for j in range(depth):
+            name = f"{gate}{j}"
+            value = activated(u, u.drain(f"pre_{j}", [k] * len(parts), *parts, bias=name),
+                              f"pre_{j}", name)
+            parts = [(f"weight_d{j + 1}", name, u.copy(value, name))]
+        gates[gate] = u.table(u.drain("pre", [k], *parts, bias=gate), "pre",
+                              "tanh" if gate == "g" else "sigmoid")
+    i, f, g, o = gates.values()
+    p = u.mac("gate", (i, "gate"), (g, "gate"))
+    c = u.mac("c", (c, "c"), (f, "gate"), (p, "gate"))
+    return u.mac("h", (o, "gate"), (u.table(c, "c", "tanh"), "gate")), c
+
+
+STEPS = {"deep_transition": deep_transition, "deep_output": deep_output, "h_lstm": h_lstm,
+         "lstm": lstm, "gru": gru, "rnn": rnn, "sru": sru, "qrnn": qrnn, "mgu": mgu}
 
 
 def run(qmodel, xi):
