@@ -19,8 +19,8 @@ def deep(kind, depth=1, activation="tanh"):
     depth : further layers
     activation : F, "tanh" or "relu"
 
-    Reference: Pascanu et al. 2014, How to construct deep recurrent neural networks, eq. 5 and 8;
-    Rezk et al. 2020, section 3.D.
+    Reference: Pascanu et al. 2014, How to construct deep recurrent neural networks, section 3; Rezk
+    et al. 2020, section 3.
     """
     back = kind == "deep_output"
     values = ["s" if back else "e0", *(f"e{j}" for j in range(1, depth)), "h"]
@@ -50,8 +50,8 @@ def h_lstm(depth=1, activation="relu"):
     depth : layers inside each gate, of n units each
     activation : their F, "relu" or "tanh"
 
-    Reference: Dai, Yin, Jha 2018, Grow and prune compact, fast, and accurate LSTMs, eq. 2; Rezk et
-    al. 2020, section 3.E.
+    Reference: Dai, Yin, Jha 2018, Grow and prune compact, fast, and accurate LSTMs, section 3;
+    Rezk et al. 2020, section 3.
     """
     plain, gates = lstm(), "ifgo"
     pre, rule = ("table", "unit") if activation == "tanh" else ("wide", "wide")
