@@ -38,9 +38,12 @@ def _model(label, name, network, weights, version):
             check_dtype(label, config.get("dtype"))
             if config.get("build_input_shape"):
                 walk.shape(label, config["build_input_shape"])
-        found, end = calls(label, network)
+        found, end, left = calls(label, network)
         for call in found:
             walk.take(call)
+        if left:
+            raise RnnhwError(f"{label} has the layer {left[0]}, which its output does not need; "
+                             "leave it out.")
         value = walk.value(end) if end else walk.builder.input
         return walk.builder.model(label, name, value)
 

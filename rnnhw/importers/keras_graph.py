@@ -1,6 +1,6 @@
 """The calls of a Keras model's layers in the order they run: as listed, or along its graph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import RnnhwError
 
@@ -16,11 +16,13 @@ class Call:
     entry : the layer as the network's description has it
     node : which of the layer's calls it is
     inputs : ``(layer, node, tensor)`` of each tensor it takes, none of a model's input
+    options : what else it is called with, by name
     """
 
     entry: dict
     node: int = 0
     inputs: tuple = ()
+    options: dict = field(default_factory=dict)
 
     @property
     def key(self):
@@ -76,15 +78,12 @@ def _call(label, entry, node):
         raise RnnhwError(f"{label} takes call {node} of the layer {name}, which is called "
                          f"{len(nodes)} times.")
     tensors, options = _taken(nodes[node])
-    for key, value in options.items():
-        if value is not None and value is not False:
-            raise RnnhwError(f"{name} ({entry['class_name']}) is called with {key}, which is not "
-                             "supported; its input alone is.")
-    return Call(entry, node, tuple(tensors))
+    return Call(entry, node, tuple(tensors), options)
 
 
 def calls(label, network):
-    """``(calls, end)``: the calls in the order they run, and ``(layer, node, tensor)`` of the end.
+    """``(calls, end, left)``: the calls in the order they run, ``(layer, node, tensor)`` of what
+    comes out, and names of layers that it does not need.
 
     Parameters
     ----------
@@ -94,8 +93,7 @@ def calls(label, network):
     Raises
     ------
     RnnhwError
-        If it has several inputs or outputs, two layers of one name, layers that nothing reads, or
-        calls a layer with more than its input.
+        If it has several inputs or outputs, or two layers of one name.
     """
     config = network["config"]
     entries = config["layers"] if isinstance(config, dict) else config
@@ -105,7 +103,7 @@ def calls(label, network):
     if network["class_name"] == "Sequential":
         before = [(), *(((name, 0, 0),) for name in names)]
         found = [Call(entry, 0, inputs) for entry, inputs in zip(entries, before)]
-        return found, before[-1][0] if names else None
+        return found, before[-1][0] if names else None, []
     ends = {key: _ends(config[key]) for key in ("input_layers", "output_layers")}
     for key, found in ends.items():
         if len(found) != 1:
@@ -128,8 +126,4 @@ def _ordered(label, entries, end):
         open_.add(key)
         pending += reversed(before)
     reached = {name for name, _ in found}
-    for name in entries:
-        if name not in reached:
-            raise RnnhwError(f"{label} has the layer {name}, which its output does not need; leave "
-                             "it out.")
-    return list(found.values()), end
+    return list(found.values()), end, [name for name in entries if name not in reached]

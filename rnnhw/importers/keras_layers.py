@@ -49,6 +49,10 @@ class Walk:
         entry, label = call.entry, call.label
         kind, config = entry["class_name"], entry["config"]
         check(config["name"], entry)
+        for key, value in call.options.items():
+            if value is not None and value is not False:
+                raise RnnhwError(f"{label} ({kind}) is called with {key}, which is not supported; "
+                                 "its input alone is.")
         shape = config.get("batch_shape") or config.get("batch_input_shape")
         if shape and not self.builder.layers and self.builder.input.steps is None:
             self.shape(label, shape)

@@ -10,6 +10,7 @@ HEADS = ("softmax", "log_softmax")        # of features, where the model ends
 FLOATS = ("float32", "float64")
 MAKERS = ("keras", "tf_keras", "tensorflow")
 MERGES = ("Add", "Average", "Multiply", "Subtract", "Concatenate")
+OPERATIONS = ("Add", "Multiply", "Subtract")     # of two layers, by the same names as layers
 NOTHING = ("Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianDropout", "GaussianNoise",
            "ActivityRegularization")
 SUPPORTED = ("LSTM, GRU, SimpleRNN, RNN, Bidirectional, TimeDistributed, Embedding, Dense, "
@@ -143,6 +144,9 @@ def check(label, entry):
     if kind not in OPTIONS:
         hint = HINTS.get(kind, f"not supported; {SUPPORTED} are")
         raise RnnhwError(f"{label} is of the class {kind}, which is {hint}.")
+    if ".ops." in (entry.get("module") or "") and kind not in OPERATIONS:
+        raise RnnhwError(f"{label} is the operation {kind} of keras.ops, which is not supported; "
+                         f"its layer is, and the operations {', '.join(OPERATIONS)}.")
     label, options = f"{label} ({kind})", OPTIONS[kind]
     for key in options.need:
         if key not in config:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .keras_models import L, NOISE, keras, shake
+from .keras_models import NOISE, L, keras, shake
 
 FUNCTIONS = ("tanh", "sigmoid", "relu", "linear", "hard_sigmoid")
 KINDS = ("LSTM", "GRU", "SimpleRNN")
@@ -48,7 +48,7 @@ def recurrent(rng, n, **options):
         for size in sizes:
             kind = pick(rng, KINDS)
             cells.append(getattr(L, f"{kind}Cell")(size, **cell_options(rng, kind)))
-        return L.RNN(cells if len(cells) > 1 or chance(rng, 0.5) else cells[0], **options)
+        return L.RNN(cells if len(cells) > 1 else cells[0], **options)
     kind = pick(rng, KINDS)
     return getattr(L, kind)(n, dropout=0.2 * rng.integers(2), **cell_options(rng, kind), **options)
 
