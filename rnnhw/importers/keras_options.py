@@ -13,13 +13,11 @@ MERGES = ("Add", "Average", "Multiply", "Subtract", "Concatenate")
 OPERATIONS = ("Add", "Multiply", "Subtract")     # of two layers, by the same names as layers
 NOTHING = ("Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianDropout", "GaussianNoise",
            "ActivityRegularization")
-SUPPORTED = ("LSTM, GRU, SimpleRNN, RNN, Bidirectional, TimeDistributed, Embedding, Dense, "
-             "BatchNormalization, Activation, ReLU, Softmax, Add, Average, Multiply, Subtract, "
-             "Concatenate, Dropout and other noise that only training adds")
+SUPPORTED = ("LSTM, GRU, SimpleRNN, RNN, CuDNNLSTM, CuDNNGRU, Bidirectional, TimeDistributed, "
+             "Embedding, Dense, BatchNormalization, Activation, ReLU, Softmax, Add, Average, "
+             "Multiply, Subtract, Concatenate, Dropout and other noise that only training adds")
 HINTS = {
     "Masking": "not supported; leave it out and give each sequence's length to run",
-    "CuDNNLSTM": "not supported; save the model with LSTM in its place",
-    "CuDNNGRU": "not supported; save the model with GRU in its place",
     **dict.fromkeys(("Sequential", "Functional", "Model"), "not supported inside another model; "
                     "put its layers into the outer one"),
 }
@@ -98,6 +96,10 @@ OPTIONS = {
     **dict.fromkeys(("Add", "Average", "Multiply", "Subtract"), Options()),
     **dict.fromkeys(NOTHING, Options(any=("rate", "seed", "noise_shape", "stddev", "l1", "l2"))),
 }
+OPTIONS |= {f"CuDNN{kind}": Options(
+    ("units",), ("return_sequences", "return_state", "go_backwards", "stateful", *more,
+                 *WEIGHTS, *_of("recurrent")), {"time_major": (False,)})
+    for kind, more in (("LSTM", ("unit_forget_bias",)), ("GRU", ()))}
 for kind, more, gates in (("LSTM", ("unit_forget_bias",), True), ("GRU", ("reset_after",), True),
                           ("SimpleRNN", (), False)):
     OPTIONS[kind], OPTIONS[f"{kind}Cell"] = _recurrent(more, gates)

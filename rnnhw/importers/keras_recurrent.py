@@ -26,12 +26,14 @@ class Cell:
     order : for each of our gates, its position in Keras's order
     functions : the option that names each of its functions, in our order
     states : names of the states that ``return_state`` gives
+    cudnn : whether its weights lie as cuDNN takes them
     """
 
     cell: str
     order: tuple
     functions: tuple
     states: tuple = ("h",)
+    cudnn: bool = False
 
     def reorder(self, value):
         """``value`` (..., gates*units) of Keras as (gates*units, ...) in our order of gates."""
@@ -44,8 +46,10 @@ OF, ON = "recurrent_activation", "activation"
 CELLS = {"LSTM": Cell("lstm", (0, 1, 2, 3), (OF, ON, ON), ("h", "c")),
          "GRU": Cell("gru", (1, 0, 2), (OF, ON)),
          "SimpleRNN": Cell("rnn", (0,), (ON,))}
-CELLS |= {f"{kind}Cell": cell for kind, cell in CELLS.items()}
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN")
+CELLS |= ({f"{kind}Cell": cell for kind, cell in CELLS.items()}
+          | {f"CuDNN{kind}": replace(CELLS[kind], cudnn=True) for kind in ("LSTM", "GRU")})
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU")
+DEFAULTS = {OF: "sigmoid", ON: "tanh"}
 
 
 def _function(label, key, name, version):
@@ -59,29 +63,59 @@ def _function(label, key, name, version):
     return HARD[3 if version >= 3 else 2]
 
 
+def from_cudnn(kernel, gates):
+    """A matrix (inputs, gates*units) of Keras's CuDNNLSTM or CuDNNGRU as LSTM and GRU have it.
+
+    Its gates are (inputs, units) in name only: cuDNN reads the same numbers row by row as
+    (units, inputs).
+    """
+    parts = np.split(np.asarray(kernel), gates, axis=1)
+    return np.concatenate([part.reshape(part.shape[::-1]).T for part in parts], axis=1)
+
+
+def layer_of(kind, name, kernel, recurrent_kernel, bias=None, functions=None, **options):
+    """A layer of a class of Keras, of its arrays as Keras has them.
+
+    Parameters
+    ----------
+    kernel : (inputs, gates*units), recurrent_kernel : (units, gates*units)
+    bias : (gates*units,), or (2, gates*units) of a GRU that resets after the product, or
+        (2*gates*units,) of a CuDNN class; None for zeros
+    functions : of the cell as ONNX names them, sigmoid and tanh where left out
+    """
+    cell = CELLS[kind]
+    matrices, gates = [kernel, recurrent_kernel], len(cell.order)
+    if cell.cudnn:
+        matrices = [from_cudnn(matrix, gates) for matrix in matrices]
+        bias = None if bias is None else np.reshape(bias, (2, -1))
+    biases = [] if bias is None else [cell.reorder(row) for row in np.atleast_2d(bias)]
+    return Recurrent(cell=cell.cell, name=name, activations=functions,
+                     **dict(zip(("weight_ih", "weight_hh"), map(cell.reorder, matrices))),
+                     **dict(zip(("bias_ih", "bias_hh"), biases)), **options)
+
+
 def _cell(label, kind, config, source, size, reverse, version):
     """The layer of one cell."""
     cell, units = CELLS[kind], config["units"]
-    rows = len(cell.order) * units
+    rows, options = len(cell.order) * units, {"reverse": reverse}
     # early versions of Keras 2 know no reset_after, and reset before
-    after = cell.cell == "gru" and bool(config.get("reset_after", False))
+    after = cell.cell == "gru" and (cell.cudnn or bool(config.get("reset_after", False)))
+    if cell.cell == "gru":
+        options["reset_after"] = after
     shapes = {"kernel": (size, rows), "recurrent_kernel": (units, rows)}
-    if config["use_bias"]:
-        shapes["bias"] = (2, rows) if after else (rows,)
-    kernel, recurrent, *biases = source.arrays(shapes)
-    biases = [cell.reorder(row) for bias in biases for row in np.atleast_2d(bias)]
-    functions = tuple(_function(label, key, config[key], version) for key in cell.functions)
-    return Recurrent(
-        cell=cell.cell, name=label, reset_after=after or cell.cell != "gru", reverse=reverse,
-        activations=functions, weight_ih=cell.reorder(kernel), weight_hh=cell.reorder(recurrent),
-        **dict(zip(("bias_ih", "bias_hh"), biases)))
+    if config.get("use_bias", True):
+        shapes["bias"] = (2 * rows,) if cell.cudnn else (2, rows) if after else (rows,)
+    functions = tuple(_function(label, key, config.get(key, DEFAULTS[key]), version)
+                      for key in cell.functions)
+    return layer_of(kind, label, *source.arrays(shapes), functions=functions, **options)
 
 
 def _cells(label, entry, source):
     """``(label, class, config, source)`` of the cells of a layer, the first one first."""
     kind, config = entry["class_name"], entry["config"]
     if kind != "RNN":
-        return [(label, kind, config, source.inside(label, "cell"))]
+        folder = "" if CELLS[kind].cudnn else "cell"
+        return [(label, kind, config, source.inside(label, folder))]
     inner, source = config["cell"], source.inside(label, "cell")
     if inner["class_name"] != "StackedRNNCells":
         cells = [(label, inner, source)]

@@ -87,10 +87,10 @@ def merge(rng, value, others):
 
 def over_steps(rng, value, before):
     """One more layer over sequences."""
-    choice = rng.integers(6)
+    choice = rng.integers(7)
     if choice == 0:
         return recurrent(rng, units(rng), return_sequences=True)(value)
-    if choice == 1:
+    if choice in (1, 6):
         return bidirectional(rng, units(rng), return_sequences=True)(value)
     if choice == 2:  # there and back
         value = recurrent(rng, units(rng), return_sequences=True, go_backwards=True)(value)
@@ -109,7 +109,7 @@ def last_step(rng, value):
     choice = rng.integers(4)
     if choice == 0:
         return recurrent(rng, units(rng), go_backwards=chance(rng, 0.3))(value)
-    if choice == 1:
+    if choice in (1, 6):
         return bidirectional(rng, units(rng))(value)
     kind = pick(rng, KINDS)
     layer = getattr(L, kind)(units(rng), return_state=True, return_sequences=chance(rng, 0.5),
