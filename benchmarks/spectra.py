@@ -59,7 +59,7 @@ def measured(model, bits, x):
     layer, (float_layer,) = golden.Layer(q, 0), model.layers
     rows = [values.reshape(-1, values.shape[2]) for values in (codes, h)]
     (product,) = layer.cell.products
-    sums = layer.sums(product, dict(zip("xh", rows)))
+    sums = layer.sums(product, {"x": rows[:1], "h": rows[1]})
     pre = np.concatenate([sums[gate] for gate in "ifgo"], axis=1)
     exact = (q.input_format.to_float(rows[0]) @ float_layer.weight_ih.T
              + fmt.to_float(rows[1]) @ float_layer.weight_hh.T + float_layer.bias_ih)

@@ -132,11 +132,12 @@ class BlockSequencer(wiring.Component):
             after_beyond = beyond + Mux(cur.space != 0, p.per_cycle, groups)
             after_beyond = Mux(after_beyond > cur.most, cur.most, after_beyond)
         m.d.comb += next_bank.eq(Mux(at_end, 0, bank + 1))
+        first_index = row.base if any(r.base for r in p.ranges if r.segment < 0) else 0
         with m.If(load):
             m.d.sync += [cur.eq(row), valid.eq(1), left.eq(row.count), only.eq(row.single),
                          closes.eq(row.single & row.end_block), target.eq(first_target),
                          beyond.eq(first_beyond),
-                         word.eq(row.base), bank.eq(0), index.eq(0),
+                         word.eq(row.base), bank.eq(0), index.eq(first_index),
                          opening.eq(row.start_block), ends.eq(reader.ends)]
             with m.If(reader.first):
                 m.d.sync += [first.eq(self.first), last.eq(self.last), parity.eq(parity ^ ~tail)]

@@ -1,5 +1,9 @@
 """The step buffers at the core's two ends: input elements in, output elements out."""
 
+from functools import reduce
+from itertools import accumulate
+from operator import or_
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -71,6 +75,10 @@ class InputBuffer(wiring.Component):
                 self.operands[i].eq(read.data),
             ]
 
+    def _state(self, m, index, used, accept, releasing):
+        """Whether a step has begun, and has not, its last element is next, a buffer is free."""
+        return index != 0, index == 0, index == self.size - 1, used != X_BUFFERS
+
     def elaborate(self, platform):
         m = Module()
         filling = Signal()
@@ -85,12 +93,13 @@ class InputBuffer(wiring.Component):
         oldest = Signal()
         releasing = Signal()
         begin = Signal()
+        within, outside, at_end, free = self._state(m, index, used, accept, releasing)
 
         m.d.comb += [
-            self.x.ready.eq((index != 0) | (used != X_BUFFERS)),
+            self.x.ready.eq(within | free),
             accept.eq(self.x.valid & self.x.ready),
-            begin.eq(accept & (index == 0)),
-            done.eq(accept & (index == self.size - 1)),
+            begin.eq(accept & outside),
+            done.eq(accept & at_end),
             self.whole.eq(waiting != 0),
             Cat(self.first, self.last).eq(flags[oldest]),
         ]
@@ -136,6 +145,16 @@ class SpectralInput(InputBuffer):
         m.d.comb += [self.valid.eq(accept), self.point.eq(index), self.filling.eq(filling),
                      self.element.eq(self.x.payload.data << self.shift)]
 
+    def _state(self, m, index, used, accept, releasing):
+        # registers: much hangs on an element that is accepted
+        within, free = Signal(), Signal(init=1)
+        at_end = Signal(init=self.size == 1)
+        m.d.sync += free.eq(used + (accept & ~within) - releasing != X_BUFFERS)
+        with m.If(accept):
+            m.d.sync += [within.eq(~at_end),
+                         at_end.eq(Mux(at_end, self.size == 1, index == self.size - 2))]
+        return within, ~within, at_end, free
+
 
 class OutputBuffer(wiring.Component):
     """Two steps of output, filled a word of ``slices`` elements at a time, sent an element a cycle.
@@ -146,7 +165,7 @@ class OutputBuffer(wiring.Component):
 
     Parameters
     ----------
-    size : elements of a step
+    sizes : elements of a step, in groups that begin a word each
     width : bits of an element
     slices : elements written at once
     style : of the memories, as :func:`gateware.arith.ram` takes it
@@ -159,10 +178,10 @@ class OutputBuffer(wiring.Component):
     y : Out(stream of y_layout(width))
     """
 
-    def __init__(self, *, size, width, slices, style=None, deep=False):
-        self.size, self.width, self.slices, self.style = size, width, slices, style
-        self.deep = deep
-        self.words = -(-size // slices)
+    def __init__(self, *, sizes, width, slices, style=None, deep=False):
+        self.sizes, self.width, self.slices, self.style = sizes, width, slices, style
+        self.size, self.deep = sum(sizes), deep
+        self.words = sum(-(-size // slices) for size in sizes)
         super().__init__({
             "start": In(1), "free": Out(1),
             "write": In(1), "word": In(max(1, ceil_log2(self.words))),
@@ -183,6 +202,9 @@ class OutputBuffer(wiring.Component):
         fetched_bank = Signal.like(bank)
         at_end, bank_end, step_done, taken = Signal(), Signal(), Signal(), Signal()
         some = Signal()        # whether written is not 0
+        # a group's last word may be filled in part
+        ends = [end for end, size in zip(accumulate(self.sizes), self.sizes[:-1])
+                if size % self.slices]
         address, held = Signal(word_bits + 1), Signal(word_bits + 1, reset_less=True)
         reads = []
         for s in range(self.slices):
@@ -202,7 +224,8 @@ class OutputBuffer(wiring.Component):
             fetch.eq(some & (~fetched | move)),
             taken.eq(fetch & bank_end),
             at_end.eq(element == self.size - 1),
-            bank_end.eq(at_end | (bank == self.slices - 1)),
+            bank_end.eq(reduce(or_, (element == end - 1 for end in ends),
+                               at_end | (bank == self.slices - 1))),
             step_done.eq(self.y.valid & self.y.ready & self.y.payload.last),
         ]
         m.d.sync += [

@@ -50,7 +50,7 @@ class Core(wiring.Component):
         m.submodules.rows = rows = RowSequencer(p, styles.get("rows"))
         m.submodules.input = source = self._input(p, styles)
         m.submodules.output = sink = OutputBuffer(
-            size=p.output_size, width=p.y_width, slices=p.slices, style=styles.get("y"),
+            sizes=p.outputs, width=p.y_width, slices=p.slices, style=styles.get("y"),
             deep=p.deep)
         factors = []
         if p.plain:

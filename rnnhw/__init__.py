@@ -14,11 +14,11 @@ __all__ = ["Circulant", "Config", "Design", "Linear", "Model", "Recurrent", "Rnn
            "compress", "from_keras", "from_torch", "load", "load_design"]
 
 
-def from_torch(module):
+def from_torch(module, gives="output", initial=None):
     """Model of a PyTorch module; see :func:`rnnhw.importers.torch.from_torch`."""
     from .importers import torch
 
-    return torch.from_torch(module)
+    return torch.from_torch(module, gives, initial)
 
 
 def from_keras(model):

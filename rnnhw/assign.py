@@ -23,7 +23,8 @@ from .integers import Integers
 from .interpret import tables
 from .layers import block_sizes
 from .quantized import QuantizedLayer, QuantizedModel
-from .segments import growth, heads, segment_key, spectrum_word_bits, widest
+from .reference import output_name
+from .segments import components, growth, segment_key, spectrum_word_bits, widest
 
 PRE_FRAC = 11              # fraction bits of a pre-activation beyond which range is worth more
 SPECTRUM_HEADROOM = 1      # bits of a drained spectrum beyond what was seen
@@ -56,9 +57,19 @@ class Assignment:
             error = 2.0**-10 if config.activation_bits <= 8 else 2.0**-12
         self.table = make_table(error, config.activation_kind)
         self.formats, self.choices, self.notes, self.finest = {}, {}, [], {}
+        self._join_outputs()
         self.bounds = [Bounds(layer.description, i) for i, layer in enumerate(model.layers)]
         self.integers = Integers(model, config, self.formats, self.notes)
         self._assign()
+
+    def _join_outputs(self):
+        """What comes out side by side has one format, so one range."""
+        names = [output_name(self.model, j) for j in self.model.outputs]
+        if len(names) > 1:
+            low = min(self.seen[name].low for name in names)
+            high = max(self.seen[name].high for name in names)
+            for name in names:
+                self.seen[name].low, self.seen[name].high = low, high
 
     def pick(self, name, width, frac, least=-40, most=40, **rules):
         """Format of ``name``: the fixed one, checked, or ``frac`` brought into ``least..most``.
@@ -91,18 +102,14 @@ class Assignment:
             if layer.kind != "linear":
                 self._early(i)
             self._weights(i, layer)
-        chain, before = [], heads(self.model)
-        for i, layer in enumerate(layers):
-            chain.append(i)
-            if layer.kind == "linear" or i == len(layers) - 1:
-                self.integers.align(chain, before[chain[0]], {j: self._acc_needed(j)
-                                                              for j in chain})
-                for j in chain:
-                    self._drains(j, before[j])
-                    self._late(j)
-                    if layers[j].kind == "linear" and j < len(layers) - 1:
-                        self._copies(j, layers[j].description.output)
-                chain = []
+        read = {j for found in self.model.reads for j in found}
+        for group in components(self.model):
+            self.integers.align(group, {i: self._acc_needed(i) for i in group})
+            for i in group:
+                self._drains(i)
+                self._late(i)
+                if layers[i].kind == "linear" and i in read:
+                    self._copies(i, layers[i].description.output)
 
     def _pick_operand(self, segment, frac_of, **limits):
         """Pick the format of an operand segment, no wider than its spectra may be."""
@@ -218,7 +225,7 @@ class Assignment:
         return max([self.bounds[i].least[name] for name in names]
                    + [min(fmt.frac_bits, FRAC_LIMIT) for fmt in fixed if fmt is not None])
 
-    def _drains(self, i, before):
+    def _drains(self, i):
         """Formats of the spectra of layer ``i``, and the finest that its sums may be drained in."""
         layer, integers = self.model.layers[i], self.integers
         sizes = block_sizes(layer)
@@ -229,7 +236,7 @@ class Assignment:
                 name = f"{i}.{product.spectrum}"
                 self.seen[name] = seen = self.seen.get(
                     name, Range(fmt=self.config.formats.get(name)))
-                for sums in calibrate.spectral_sums(self.sample, self.model, integers, i, before,
+                for sums in calibrate.spectral_sums(self.sample, self.model, integers, i,
                                                     product):
                     seen.add(sums)
                 frac = min(frac, self.cover(name, DRAINED_BITS) - SPECTRUM_HEADROOM)

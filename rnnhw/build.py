@@ -114,6 +114,11 @@ def core_for(program, limits):
     """The core of ``program``, its memories cut and placed as suits a part's ``limits``."""
     from gateware.core import Core
 
+    if hasattr(program, "programs"):
+        from gateware.sequences import NetworkCore
+
+        return NetworkCore(program, RAMS[limits.family],
+                           [lay_out(part, limits).styles for part in program.programs])
     return Core(program, ram_shapes=RAMS[limits.family], styles=lay_out(program, limits).styles)
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import fourier, reference
-from .cells import plain, previous
+from .cells import previous
 from .formats import Range
 from .interpret import tensors
 from .layers import block_sizes, constants
-from .segments import read
+from .segments import columns, parts
 
 CHUNK_VALUES = 1 << 22     # values of a trace held at once
 SAMPLE_SEQUENCES = 32
@@ -66,7 +66,7 @@ def sample(model, x, lengths):
     rows = rows[np.argsort(-cut, kind="stable")]
     cut = np.sort(cut)[::-1]
     x = x[rows, :cut.max()]
-    return Sample(x, cut, reference.trace(model, x, cut))
+    return Sample(x, cut, reference.trace_of(model, x, cut))
 
 
 def valid_rows(array, lengths, on_last):
@@ -89,7 +89,7 @@ def ranges(model, x, lengths, fixed):
         found.setdefault(name, Range(fmt=fixed.get(name))).add(values)
 
     for _, part, cut in chunks(model, x, lengths):
-        trace = reference.trace(model, part, cut)
+        trace = reference.trace_of(model, part, cut)
         add("x", valid_rows(trace["x"], cut, False))
         for i, layer in enumerate(model.layers):
             for name, *_ in tensors(layer.description):
@@ -105,46 +105,44 @@ def ranges(model, x, lengths, fixed):
             add(f"{i}.{name}", np.array([-reach, reach]))
         for name, values in constants(layer).items():
             add(f"{i}.{name}", values)
+        for name, values in (layer.initial if layer.recurrent else {}).items():
+            add(f"{i}.{name}", values)
+            if name in layer.description.operands:
+                add(f"{i}.{name}_operand", values)
     return found
 
 
-def operand_values(sample, model, i, before):
-    """Float operands of layer ``i`` at the valid steps, by name: ``x``, ``h`` (of the step before),
-    ``q``; each (steps, units). ``before`` is the segment that the layer reads as x.
-    """
-    found = {}
-    for product in model.layers[i].description.products:
-        for name in product.operands:
-            if name not in found:
-                values = sample.trace[before if name == "x" else f"{i}.{plain(name)}"]
-                if name != "x" and previous(name):
-                    values = np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], axis=1)
-                found[name] = valid_rows(values, sample.lengths, model.on_last[i])
-    return found
+def operand_values(sample, model, i, part):
+    """Float operands (steps, units) of a part of a product of layer ``i`` at the valid steps."""
+    if part.operand == "x":
+        values = reference.joined(model, sample.trace, i, sample.lengths)[..., part.start:part.stop]
+    else:
+        values = sample.trace[part.segment]
+        if previous(part.operand):
+            values = np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], axis=1)
+    return valid_rows(values, sample.lengths, model.on_last[i])
 
 
-def spectral_sums(sample, model, integers, i, before, product):
+def spectral_sums(sample, model, integers, i, product):
     """Float components (steps, gates*p, k) that ``product`` of layer ``i`` accumulates.
 
     From the integers, on quantised operands of the float trace; chunk by chunk of steps.
     """
     k = product.block_size(block_sizes(model.layers[i]))
     layer, frac = integers.layers[i], integers.acc_frac[i, product.weights[0]]
-    values = operand_values(sample, model, i, before)
     bias = 0
     if product.biases:
         bias = np.concatenate([layer["bias"][name] for name in product.sums])
-    parts = []
-    for name, weight, gates in product.parts:
-        segment = read(model, i, before, name)
-        weight = layer["weights"][weight][list(gates)]
-        parts.append((values[name], integers.operand(segment), integers.shift(segment, k),
-                      weight.reshape(-1, *weight.shape[2:])))
-    rows = len(parts[0][3]) * k
+    found = []
+    for part in parts(model, i, product):
+        weight = columns(layer["weights"][part.weight][list(part.gates)], part.start, part.stop)
+        found.append((operand_values(sample, model, i, part), integers.operand(part.shared),
+                      integers.shift(part.shared, k), weight.reshape(-1, *weight.shape[2:])))
+    rows = len(found[0][3]) * k
     size = max(1, CHUNK_VALUES // rows)
-    for start in range(0, len(parts[0][0]), size):
+    for start in range(0, len(found[0][0]), size):
         total = bias
-        for operands, fmt, shift, weight in parts:
+        for operands, fmt, shift, weight in found:
             codes = fmt.quantize(operands[start:start + size]) << shift
             spectra = fourier.rfft(fourier.padded_blocks(codes, k))
             total = total + fourier.spectral_product(spectra, weight)

@@ -14,7 +14,7 @@ from .program import Multipliers
 from .rowblocks import block_size, block_sizes, row_blocks
 from .rowblocks import units as unit_count
 from .schedule import Schedule
-from .segments import split_key
+from .segments import parts, split_key
 from .spaces import Engine
 
 
@@ -60,10 +60,11 @@ class Candidate(Multipliers):
     def issued(self):
         """Cycles in which operands are issued: ``(of a usual step, of a sequence's last)``."""
         usual, last = 0, 0
-        for q, on_last in zip(self.quantized.layers, self.quantized.model.on_last):
+        model = self.quantized.model
+        for i, (q, on_last) in enumerate(zip(self.quantized.layers, model.on_last)):
             cycles = sum(ceil(ceil(n / (block_size(q, product) or 1)) / (1 + self.fast))
                          for product, _, _ in self._blocks(q)
-                         for n in (_length(q, name) for name in product.operands))
+                         for n in (part.stop - part.start for part in parts(model, i, product)))
             usual, last = usual + cycles * (not on_last), last + cycles
         return usual, last
 

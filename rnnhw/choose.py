@@ -1,8 +1,12 @@
 """The compiler's choice of lanes and slices under the user's limits."""
 
+from dataclasses import replace
+
 from .candidates import Candidate, lane_counts
 from .compiler import least_lanes
 from .errors import RnnhwError
+from .network import network
+from .passes import needs_passes
 from .rowblocks import block_sizes, check_slices
 from .segments import growth, split_key
 
@@ -35,6 +39,9 @@ def choose(quantized, config, limits=None, clock_mhz=None):
         If no design keeps the limits or the deadline, or fits the part, or a width suits no
         multiplier of it.
     """
+    if needs_passes(quantized.model):
+        return network(quantized, config, lambda part, share: choose(
+            part, _shared(part, config, limits, share), limits, clock_mhz))
     kinds = _kinds(quantized, config, limits)
     found = _candidates(quantized, config, limits, kinds)
     if not found:
@@ -45,6 +52,14 @@ def choose(quantized, config, limits=None, clock_mhz=None):
         raise RnnhwError("deadline_us is a time, which needs a clock: give a board, or a clock in "
                          "MHz as clock_mhz or --clock.")
     return _cheapest(found, config, limits, clock_mhz).program
+
+
+def _shared(part, config, limits, share):
+    """``config`` with the share of lanes and multipliers that a pass has."""
+    least = least_lanes(part, config.vector_lanes or 1)
+    lanes = max(least, int((config.lanes or DEFAULT_LANES) * share))
+    most = config.max_multipliers or (limits.multipliers if limits else None)
+    return replace(config, lanes=lanes, max_multipliers=most and max(least + 2, int(most * share)))
 
 
 def _fastest(found, limits):

@@ -6,9 +6,10 @@ from math import ceil
 import numpy as np
 
 from .bins import bin_lanes
-from .cells import cell_of, plain, previous
+from .cells import cell_of, previous
 from .costs import cost
 from .errors import RnnhwError
+from .fixed import FixedFormat
 from .listing import orders
 from .placement import gaps, place
 from .plain import Plain
@@ -16,7 +17,7 @@ from .program import Program
 from .records import RangeRow, Segment
 from .rowblocks import block_size, block_sizes, check_slices, row_blocks
 from .schedule import Schedule
-from .segments import split_key
+from .segments import parts, segment_of, split_key
 from .spectra import Spectra
 from .vectorrows import VectorRows, addressed
 
@@ -52,7 +53,8 @@ def lower(quantized, lanes, slices, fast=False, deep=False, late=False, products
     if lanes < need:
         raise RnnhwError(f"{lanes} lanes in {slices} slices are too few for this model; "
                          f"{need} are the least, or choose fewer vector_lanes.")
-    behind = quantized.model.behind if late and not quantized.model.last_step else ()
+    model = quantized.model
+    behind = model.behind if late and model.chain and not model.last_step else ()
     return _Lowering(quantized, lanes, slices, fast, deep, behind, products).program()
 
 
@@ -67,11 +69,31 @@ class _Lowering:
                        *(Spectra(quantized, k, space, lanes, slices, fast, products)
                          for space, k in enumerate(block_sizes(quantized), 1))]
         self.space_of = {space.k: space for space in self.spaces}
+        self._inputs()
         self.segments = self._segments()
         self.by_name = {s.name: i for i, s in enumerate(self.segments)}
         self.ranges, self.weights, self.late_weights, self.acc_bound = [], [], [], 0
         self.vectors = VectorRows(quantized, slices, self.segments,
                                   {space.k: space.space for space in self.spaces}, self.late)
+
+    def _inputs(self):
+        """Where the parts of an input lie, and the words that it comes in.
+
+        Parts begin at a word of the input's memories each, and come shifted.
+        """
+        q, step = self.q, 1 + self.fast
+        sizes = q.model.inputs
+        self.x_format, self.x_shift = q.operands["x"], q.shifts.get("x", 0)
+        self.x_size, self.x_bases = q.model.input_size, {"x": 0}
+        if sizes is None:
+            return
+        at, width = 0, 1
+        for k, size in enumerate(sizes):
+            name = segment_of(q.model, -1 - k)
+            self.x_bases[name] = at
+            width = max(width, q.operands[name].width + q.shifts[name])
+            at += -(-size // step)
+        self.x_format, self.x_shift, self.x_size = FixedFormat(width, 0), 0, max(2, at * step)
 
     def _segments(self):
         found, base = [], [0] * len(self.spaces)
@@ -133,9 +155,10 @@ class _Lowering:
         weights = [np.pad(part, ((0, 0), (0, columns - part.shape[1]), (0, 0)))
                    for part in weights]
         program = Program(
-            name=model.name, input_size=model.input_size, output_size=model.output_size,
+            name=model.name, input_size=self.x_size, output_size=model.output_size,
+            outputs=tuple(map(model.size, model.outputs)),
             last_step=model.last_step, lanes=self.P, slices=self.T, fast=self.fast, deep=self.deep,
-            x_format=q.operands["x"], x_shift=q.shifts.get("x", 0), y_format=q.output_format,
+            x_format=self.x_format, x_shift=self.x_shift, y_format=q.output_format,
             segments=self.segments,
             operand_words=max((s.base + s.words for s in plain), default=0),
             operand_width=max(operand_widths, default=1),
@@ -169,41 +192,39 @@ class _Lowering:
         return replace(program, rows=tuple(rows), state_words=words, constants=tuple(initial))
 
     def _operands(self, i, product):
-        """Operand runs of a block, oldest first, input, own last state, fresh values: ``(age,
-        matrix, gates, operand segment, fields)``."""
+        """Operand runs of a block, oldest first, input, own last state, fresh values: ``(age, part,
+        operand segment, fields)``."""
         found, k = [], block_size(self.q.layers[i], product)
-        for name, weight, gates in product.parts:
-            if name == "x" and i == 0:
-                found.append((0, weight, gates, self.q.segment_key("x", k), {}))
+        for part in parts(self.q.model, i, product):
+            key = self.q.segment_key(part.segment, k)
+            if part.segment in self.x_bases:
+                found.append((0, part, key, {"base": self.x_bases[part.segment]}))
                 continue
-            own = name != "x"
-            key = f"{i}.{plain(name)}" if own else self._output_segment(i - 1)
-            key = self.q.segment_key(key, k)
+            own = part.operand != "x"
             segment = self.segments[self.by_name[key]]
-            fresh = not previous(name) if own else self.late[i] == self.late[i - 1]
+            fresh = (not previous(part.operand) if own
+                     else self.late[i] == self.late[int(part.segment.split(".")[0])])
             age = 1 if not fresh else 3 if own else 2
-            found.append((age, weight, gates, key,
+            found.append((age, part, key,
                           {"need": segment.words if fresh else 0, "previous": not fresh}))
         return sorted(found, key=lambda run: run[0])
-
-    def _output_segment(self, i):
-        return f"{i}.{cell_of(self.q.layers[i]).output}"
 
     def _block(self, i, product, u0, u1):
         """Runs of a row block, and their weights."""
         runs, layer = self._operands(i, product), self.q.layers[i]
         space = self.space_of[block_size(layer, product)]
-        for position, (_, weight, gates, key, fields) in enumerate(runs):
-            contents = space.weights(layer, weight, gates, product, u0, u1)
+        for position, (_, part, key, fields) in enumerate(runs):
+            contents = space.weights(layer, part, product, u0, u1)
             (self.late_weights if self.late[i] else self.weights).append(contents)
             segment = self.by_name.get(key, -1)
-            base = self.segments[segment].base // space.align if segment >= 0 else 0
+            if segment >= 0:
+                fields = {"base": self.segments[segment].base // space.align, **fields}
             tail = {}
             if position == len(runs) - 1:
-                tail, bound = space.drain(i, product, [run[1:4] for run in runs], u0, u1)
+                tail, bound = space.drain(i, product, [run[1:3] for run in runs], u0, u1)
                 self.acc_bound = max(self.acc_bound, bound)
             self.ranges.append(RangeRow(
-                segment=segment, base=base, count=len(contents), start_block=position == 0,
+                segment=segment, count=len(contents), start_block=position == 0,
                 on_last=self.q.model.on_last[i], late=self.late[i], space=space.space,
                 **fields, **tail))
 

@@ -74,6 +74,8 @@ class Config:
         for k = 4, whose transform is exact.
     spectral_products : 3, 4 or None
         Real products of a complex one; None lets the compiler choose.
+    max_length : int, 1..65536
+        Most steps of a sequence that a network which runs both ways keeps.
     board : str or None
         Board whose limits hold.
     seed : int
@@ -99,6 +101,7 @@ class Config:
     spectrum_bits: int | None = None
     guard_bits: int | None = None
     spectral_products: int | None = None
+    max_length: int = 256
     board: str | None = None
     seed: int = 0
 
@@ -110,6 +113,7 @@ class Config:
         _within("lanes", self.lanes, 1, 4096)
         _within("vector_lanes", self.vector_lanes, 1, 64)
         _within("max_multipliers", self.max_multipliers, 2, 8192)
+        _within("max_length", self.max_length, 1, 65536)
         _within("seed", self.seed, 0, 2**63 - 1)
         _positive("deadline_us", self.deadline_us, "microseconds")
         _positive("clock_mhz", self.clock_mhz, "MHz")

@@ -75,6 +75,13 @@ def check_indices(x, entries, name="x"):
     return x.astype(np.int64)
 
 
+def check_inputs(model, x, name="x"):
+    """``x`` as ``model`` takes it: values, or, where it has an embedding, whole numbers."""
+    if model.embedding is None:
+        return check_values(x, model.input_size, name)
+    return check_indices(x, len(model.embedding), name)
+
+
 def check_codes(xi, input_size, fmt, name="xi"):
     """Integer codes ``xi`` as int64, of the right rank and size, within ``fmt``."""
     xi = np.asarray(xi)
@@ -155,13 +162,18 @@ def read(path, model):
     if "x" not in arrays:
         raise RnnhwError(f"{path} has no key 'x' (it has {', '.join(unknown) or 'none'}); x holds "
                          "the sequences.")
-    x = check_values(arrays["x"], model.input_size, f"x of {path}")
-    return Data(x, check_lengths(arrays.get("lengths"), x, f"lengths of {path}"),
-                check_labels(arrays.get("y"), model, x, f"y of {path}"),
+    x = check_inputs(model, arrays["x"], f"x of {path}")
+    steps = x if model.embedding is None else x[..., None]
+    return Data(x, check_lengths(arrays.get("lengths"), steps, f"lengths of {path}"),
+                check_labels(arrays.get("y"), model, steps, f"y of {path}"),
                 tuple(unknown))
 
 
 def random_inputs(model, batch=2, seq_len=8, seed=0):
-    """Seeded standard normal inputs (batch, seq_len, input_size), for models without data."""
+    """Seeded standard normal inputs (batch, seq_len, input_size), for models without data; whole
+    numbers (batch, seq_len) where the model has an embedding.
+    """
     rng = np.random.default_rng(seed)
+    if model.embedding is not None:
+        return rng.integers(len(model.embedding), size=(batch, seq_len))
     return rng.standard_normal((batch, seq_len, model.input_size))

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from functools import cached_property
 
-from . import data
 from .config import Config
 from .errors import RnnhwError
 from .model import Model
+from .reference import embedded, head
 
 
 def compile(model, config=None, calibration=None, lengths=None, labels=None, progress=None):
@@ -127,12 +127,14 @@ class Design:
     def quantize_input(self, x):
         """Integer codes of float inputs, nearest, saturated; int64, ``input_format``.
 
+        Of a model with an embedding: of the table's rows for whole numbers.
+
         Raises
         ------
         RnnhwError
             If ``x`` has another rank or number of features, is empty, or holds NaN or infinity.
         """
-        return self.input_format.quantize(data.check_values(x, self.model.input_size))
+        return self.input_format.quantize(embedded(self.model, x))
 
     def run_int(self, xi, lengths=None, state=None, counts=None):
         """Outputs of the integer model for integer inputs; int64, ``output_format``.
@@ -151,13 +153,16 @@ class Design:
         return golden.run(self.quantized, xi, lengths, counts, state)
 
     def run(self, x, lengths=None, state=None):
-        """Outputs of the integer model for float inputs, as floats; ``state`` is in floats too."""
+        """Outputs of the integer model for float inputs, as floats; ``state`` is in floats too.
+
+        The model's head, a softmax or the like, is applied to them in floats.
+        """
         formats = {f"{i}.{name}": layer.formats[name] for i, layer in
                    enumerate(self.quantized.layers) for name in ("h", "c") if name in layer.formats}
         codes = {key: formats[key].quantize(value) if key in formats else value
                  for key, value in (state or {}).items()}
-        return self.output_format.to_float(
-            self.run_int(self.quantize_input(x), lengths, codes))
+        y = self.output_format.to_float(self.run_int(self.quantize_input(x), lengths, codes))
+        return head(self.model, y, lengths)
 
     def estimate(self, board=None, clock_mhz=None):
         """Cycles, multipliers, memory and operations; ``board`` adds its clock and limits.

@@ -1,12 +1,15 @@
 """Layers as a CONFIG's [[layers]] describe them, with random weights."""
 
 import math
+from dataclasses import replace
 
 from .cells import FAMILIES, PEEPHOLES
 from .circulant import Circulant, check_block_size, check_padding, padded
 from .errors import RnnhwError
-from .model import Linear, Recurrent
+from .model import INPUT, Linear, Recurrent
 
+# whether each layer that a direction stands for runs backwards
+DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", dict: "a table",
           (int, float): "a number", list: "a list", (str, list): "a text or a list",
           (int, list): "a number or a pair [input, recurrent]"}
@@ -37,7 +40,8 @@ def layer_keys(kind):
     if kind == "lstm":
         extra["peepholes"] = str
     return {"input_size": int, "hidden_size": int, **extra,
-            **family.types(), "bias": int, "name": str, "block_size": (int, list)}
+            **family.types(), "bias": int, "name": str, "block_size": (int, list),
+            "direction": str}
 
 
 def _weights(rng, shape, size):
@@ -67,6 +71,30 @@ def _block_sizes(value, where):
                          f"not {value!r}.")
     return [None if k == 0 and not isinstance(k, bool)
             else check_block_size(k, f"block_size of {where}, where not 0 (dense),") for k in pair]
+
+
+def chain(tables, rng, block_size):
+    """``(layers, what each of them reads)`` of [[layers]], each behind the one before it.
+
+    A ``bidirectional`` one is two layers, forwards and backwards, read side by side.
+    """
+    found, reads, before, inputs = [], [], (INPUT,), None
+    for index, table in enumerate(tables):
+        ways = [False]
+        if isinstance(table, dict) and "direction" in table and table.get("kind") in FAMILIES:
+            direction = table["direction"]
+            if direction not in DIRECTIONS:
+                raise RnnhwError(f"direction of layer {index} of [[layers]] must be "
+                                 f"{', '.join(DIRECTIONS)}, not {direction!r}.")
+            ways = DIRECTIONS[direction]
+            table = {key: value for key, value in table.items() if key != "direction"}
+        here = [layer(index, table, inputs, rng, block_size) for _ in ways]
+        here = [replace(part, reverse=True) if way else part for part, way in zip(here, ways)]
+        reads += [before] * len(here)
+        before = tuple(range(len(found), len(found) + len(here)))
+        found += here
+        inputs = sum(part.output_size for part in here)
+    return found, reads, before
 
 
 def layer(index, table, inputs, rng, block_size):

@@ -26,12 +26,12 @@ class Estimate:
     def __init__(self, design, board=None, clock_mhz=None):
         from .costs import Cost, cost
         from .design import clock_of
-        from .schedule import Schedule
+        from .network import schedule_of
 
         model = design.model
         self.board = board
         self.program = design.program
-        self.schedule = Schedule(self.program)
+        self.schedule = schedule_of(self.program)
         self.cost = cost(model)
         self.plain_macs = sum(
             weight.size for layer, last in zip(model.layers, model.on_last) if not last
@@ -51,6 +51,11 @@ class Estimate:
         if not isinstance(seq_len, Integral) or seq_len < 1:
             raise RnnhwError(f"seq_len must be a whole number of at least 1, not {seq_len!r}.")
         return self.schedule.cycles(int(seq_len))
+
+    @property
+    def lengths(self):
+        """Lengths of sequences whose cycles are listed."""
+        return [n for n in STEPS if n <= getattr(self.program, "max_steps", n)]
 
     @property
     def cycles_per_step(self) -> Fraction:
@@ -145,7 +150,7 @@ class Estimate:
                  "fast": self.program.fast, "deep": self.program.deep,
                  "vector_lanes": self.program.slices, "late_outputs": self.program.late,
                  "cycles_per_step": self.cycles_per_step, "latency_cycles": self.latency_cycles,
-                 "cycles": {str(n): self.cycles(n) for n in STEPS},
+                 "cycles": {str(n): self.cycles(n) for n in self.lengths},
                  "array_multipliers": self.array_multipliers,
                  "total_multipliers": self.total_multipliers, "memory_bits": self.memory_bits,
                  "block_rams": self.block_rams, "block_ram_family": self.family,
@@ -204,6 +209,13 @@ class Estimate:
         if p.pair_multipliers:
             yield "multipliers for the xi of spectra", p.pair_multipliers
 
+    def _passes(self):
+        """What a network that runs both ways has."""
+        if hasattr(self.program, "programs"):
+            yield ("passes over a sequence",
+                   ", ".join(f"{p.lanes} lanes" for p in self.program.programs))
+            yield "most steps of a sequence", self.program.max_steps
+
     def text(self):
         """The figures as a page."""
         times = []
@@ -231,10 +243,11 @@ class Estimate:
                               ("latency, last word in to last word out"
                                + ", of a sequence's last step" * late, self.latency_cycles),
                               *((f"a sequence of {n} step{'s' * (n > 1)}", self.cycles(n))
-                                for n in STEPS)])),
+                                for n in self.lengths)])),
             ("Engine", facts([("array lanes", f"{self.program.lanes} ({kind})"),
                               *self._spectral_facts(),
                               ("xi lane", bool(self.program.fast and self.program.plain)),
+                              *self._passes(),
                               ("vector lanes", self.program.slices),
                               ("pipelines", "deep" if self.program.deep else "short"),
                               *([("outputs", "with the next step, or behind the last")] * late),

@@ -165,7 +165,7 @@ def check_fixed(name, fmt, seen, enough=None, dense=False):
                          "would hold them.")
 
 
-def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, guard=0):
+def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, guard=0, closing=()):
     """Left shifts of a chain's operand segments, so that the products of each sum have one scale.
 
     ``weights[v] + operands[a] + shift[a] = weights[w] + operands[b] + shift[b]`` for every link
@@ -179,6 +179,8 @@ def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, gua
     segments : names along the chain, input side first; the links join them to a tree
     operands, weights : dicts of FixedFormat by segment and by weight tensor
     fixed : names of segments and weight tensors whose format the user fixed
+    closing : further links, which close rings; where the scales around one differ, a weight tensor
+        loses fraction bits
 
     Returns
     -------
@@ -204,6 +206,10 @@ def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, gua
                     totals.setdefault(b, totals[a] + rise((a, b, *names)))
                 elif b in totals:
                     totals[a] = totals[b] - rise((a, b, *names))
+        victim = _unlike(links, closing, totals, rise, formats, fixed, lost)
+        if victim is not None:
+            lost[victim] = lost.get(victim, 0) + 1
+            continue
         lowest = min(totals.values())
         shifts = {s: totals[s] - lowest for s in segments}
         name = max(segments, key=lambda s: shifts[s] - room[s])
@@ -234,6 +240,30 @@ def align(segments, links, operands, weights, fixed, needs, limit=WORD_BITS, gua
                              f"fraction bits, but {need} are needed for their sums; scale the data "
                              "down, use fewer activation_bits or fix a coarser format of the sums.")
     return shifts, lost
+
+
+def _unlike(links, closing, totals, rise, formats, fixed, lost):
+    """A weight tensor that has to lose a fraction bit so that scales around a ring agree, or None.
+    """
+    every = [*links, *closing]
+    for link in closing:
+        a, b, v, w = link
+        wrong = totals[a] + rise(link) - totals[b]
+        if not wrong:
+            continue
+        path = [(link, 1), *((other, -sign) for other, _, sign in _path(links, a, b))]
+        found = []
+        for (_, _, near, far), sign in path:
+            name = near if wrong * sign > 0 else far
+            if near != far and name not in fixed and sum(name in other[2:] for other in every) == 1:
+                found.append(name)
+        if not found:
+            named = dict.fromkeys(name for (_, _, *names), _ in path for name in names)
+            raise RnnhwError(f"{', '.join(named)} would need other fraction bits, so that what is "
+                             "read side by side has one scale; leave the format of one of them "
+                             "free.")
+        return max(found, key=lambda n: formats[n].width - lost.get(n, 0))
+    return None
 
 
 def _path(links, start, end):

@@ -7,11 +7,13 @@ the batch. Every sum of products is exact; the only narrowing is *requantize*.
 import numpy as np
 
 from . import data, fourier
-from .cells import cell_of, plain
+from .cells import cell_of
 from .errors import RnnhwError
 from .fixed import round_shift
 from .interpret import is_copy, step
-from .segments import growth
+from .model import INPUT
+from .reference import output_name, turned
+from .segments import columns, growth, parts
 
 ONE_FRAC = 14              # a factor of one is 2**14
 EXACT_FLOAT = 1 << 53      # integers below it, and all their sums, are exact in float64
@@ -45,20 +47,34 @@ def run(qmodel, xi, lengths=None, counts=None, state=None, return_state=False):
         If ``xi``, ``lengths`` or ``state`` does not fit the model.
     """
     outputs, after = _run(qmodel, xi, lengths, counts, state)
-    y = outputs[list(outputs)[-1]]
-    if qmodel.model.last_step:
-        last = y.shape[1] if lengths is None or y.shape[1] == 1 else np.asarray(lengths)
-        y = y[np.arange(len(y)), last - 1]
+    y = joined(qmodel.model, outputs, lengths)
     if np.ndim(xi) == 2:
         y = y[0]
         after = {key: value[0] for key, value in after.items()}
     return (y, after) if return_state else y
 
 
+def joined(model, outputs, lengths):
+    """What comes out, side by side, of all layers' ``outputs``: (batch, seq_len, units), or, of a
+    ``last_step`` model, (batch, units).
+    """
+    found = []
+    for j in model.outputs:
+        y = outputs[output_name(model, j)]
+        if model.last_step:
+            last = y.shape[1] if lengths is None or y.shape[1] == 1 else np.asarray(lengths)
+            y = y[np.arange(len(y)), last - 1]
+        elif model.layers[j].reverse:
+            y = turned(y, np.full(len(y), y.shape[1]) if lengths is None else lengths)
+        found.append(y)
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=-1)
+
+
 def trace(qmodel, xi, lengths=None, counts=None, state=None):
     """Integer outputs of all layers, ``{"0.h": ..., "1.y": ...}``, each (batch, seq_len, units).
 
     Layers that run for the last step only have a seq axis of 1; outputs past a length are zero.
+    Steps stand in the order in which a layer runs them.
     Arguments and formats as for :func:`run`.
     """
     return _run(qmodel, xi, lengths, counts, state)[0]
@@ -78,52 +94,63 @@ def _run(qmodel, xi, lengths, counts, state):
     lengths = lengths[order]
     before = _check_state(qmodel, state, batch, batched)
 
-    operand, outputs, after = xi[order], {}, {}
+    operands, outputs, after = {INPUT: xi[order]}, {}, {}
     for i in range(len(qmodel.layers)):
-        running = np.count_nonzero(np.arange(operand.shape[1])[:, None] < lengths, axis=1)
-        layer = Layer(qmodel, i, counts)
-        first = {key: before[f"{i}.{key}"][order] for key in layer.cell.states}
-        value, operand, last = layer.run(operand, running, first)
+        first = {key: codes[order] for key, codes in before[i].items()}
+        value, operands[i], last = run_layer(qmodel, i, operands, lengths, first, counts)
         after.update({f"{i}.{key}": codes[back] for key, codes in last.items()})
-        outputs[f"{i}.{layer.cell.output}"] = value[back]
-        if not model.on_last[i] and (*model.on_last, False)[i + 1]:
-            operand = operand[np.arange(batch), lengths - 1][:, None]
-            lengths = np.ones(batch, np.int64)
+        outputs[output_name(model, i)] = value[back]
     return outputs, after
 
 
+def run_layer(qmodel, i, operands, lengths, state, counts=None):
+    """Layer ``i`` of sequences that stand longest first; see :meth:`Layer.run` for what it gives.
+
+    Parameters
+    ----------
+    operands : dict of operand codes (batch, seq_len, units), by number of the layers that it reads
+    state : dict of codes (batch, units), the state before the first step
+    """
+    model = qmodel.model
+    x = tuple(_read(model, i, j, operands[j], lengths) for j in model.reads[i])
+    steps = np.ones_like(lengths) if model.on_last[i] else lengths
+    running = np.count_nonzero(np.arange(x[0].shape[1])[:, None] < steps, axis=1)
+    return Layer(qmodel, i, counts).run(x, running, state)
+
+
+def _read(model, i, j, codes, lengths):
+    """Operands of layer ``j`` in the order in which layer ``i`` runs, or the last of them alone."""
+    if model.on_last[i]:
+        if j != INPUT and model.on_last[j]:
+            return codes
+        return codes[np.arange(len(codes)), lengths - 1][:, None]
+    reverse = j != INPUT and model.layers[j].reverse
+    return turned(codes, lengths) if reverse != model.layers[i].reverse else codes
+
+
 def _check_state(qmodel, state, batch, batched):
-    """Given state as int64 (batch, units) per name, zeros where none is given."""
-    known, sizes = {}, {}
-    for i, q in enumerate(qmodel.layers):
-        for key in q.layer.description.states:
-            known[f"{i}.{key}"] = q.formats[key]
-            sizes[f"{i}.{key}"] = q.layer.sizes[q.layer.description.size(key)]
+    """State of each layer as int64 (batch, units) by name, its own where none is given."""
+    known = {f"{i}.{key}": codes for i, q in enumerate(qmodel.layers)
+             for key, codes in q.initial.items()}
     state = dict(state or {})
     for key in state:
         if key not in known:
             raise RnnhwError(f"state has the unknown name {key!r}; known are "
                              f"{', '.join(known) or 'none'}.")
-    found = {}
-    for key, fmt in known.items():
-        shape = (batch, sizes[key])
-        value = np.asarray(state.get(key, np.zeros(shape if batched else shape[1:], np.int64)))
-        wanted = shape if batched else shape[1:]
+    found = [{} for _ in qmodel.layers]
+    for name, own in known.items():
+        i, key = name.split(".")
+        fmt = qmodel.layers[int(i)].formats[key]
+        wanted = (batch, *own.shape) if batched else own.shape
+        value = np.asarray(state.get(name, np.broadcast_to(own, wanted)))
         if value.shape != wanted or value.dtype.kind not in "iu":
-            raise RnnhwError(f"state {key!r} has shape {value.shape} and type {value.dtype}, but "
+            raise RnnhwError(f"state {name!r} has shape {value.shape} and type {value.dtype}, but "
                              f"integers of shape {wanted} are needed.")
         if value.min() < fmt.min or value.max() > fmt.max:
-            raise RnnhwError(f"state {key!r} reaches {value.min()}..{value.max()}, but its format "
+            raise RnnhwError(f"state {name!r} reaches {value.min()}..{value.max()}, but its format "
                              f"{fmt} holds {fmt.min}..{fmt.max}.")
-        found[key] = value.astype(np.int64).reshape(shape)
+        found[int(i)][key] = value.astype(np.int64).reshape(batch, *own.shape)
     return found
-
-
-def segment_before(qmodel, index):
-    """Name of the operand segment that layer ``index`` reads as x."""
-    if index == 0:
-        return "x"
-    return f"{index - 1}.{qmodel.layers[index - 1].layer.description.output}"
 
 
 class Layer:
@@ -142,12 +169,10 @@ class Layer:
         self.copies = {name: qmodel.operands.get(f"{index}.{name}") for name in self.cell.operands}
         self.multiply = {}
         for product in self.cell.products:
-            for name, weight, gates in product.parts:
-                segment = (segment_before(qmodel, index) if name == "x"
-                           else f"{index}.{plain(name)}")
-                self.multiply[weight, name, gates] = self._product(
-                    qmodel, self.q.weights[weight], segment, gates,
-                    self.q.layer.sizes[product.size])
+            self.multiply[product] = [
+                self._product(qmodel, columns(self.q.weights[part.weight], part.start, part.stop),
+                              part.segment, part.gates, self.q.layer.sizes[product.size])
+                for part in parts(qmodel.model, index, product)]
 
     def _product(self, qmodel, weight, segment, gates, units):
         """Function of operand codes that multiplies them by some ``gates`` exactly.
@@ -185,8 +210,9 @@ class Layer:
         Spectra are transformed back, which gives ``k`` times their points, so that these have
         ``log2 k`` fraction bits more.
         """
-        acc = sum(self.multiply[weight, name, gates](operands[name])
-                  for name, weight, gates in product.parts)
+        codes = [part for name in product.operands
+                 for part in (operands[name] if name == "x" else (operands[name],))]
+        acc = sum(multiply(part) for multiply, part in zip(self.multiply[product], codes))
         biases = [self.q.bias.get(name) for name in product.sums]
         if biases[0] is not None:
             acc = acc + (np.stack if acc.ndim == 4 else np.concatenate)(biases)
@@ -249,18 +275,18 @@ class Layer:
 
         Parameters
         ----------
-        x : operand codes (batch, seq_len, units)
+        x : operand codes (batch, seq_len, units) of each part that it reads
         running : for each step t, the number of sequences that have it
         state : dict of codes (batch, units), the state before the first step
         """
         name = self.cell.output
-        out = np.zeros((*x.shape[:2], self.q.layer.output_size), np.int64)
+        out = np.zeros((*x[0].shape[:2], self.q.layer.output_size), np.int64)
         copies = None if self.copies[name] is None else np.zeros_like(out)
         state = {key: value.copy() for key, value in state.items()}
         if not state:
             # steps that know nothing of each other are one
-            valid = np.arange(len(x))[:, None] < running
-            _, values, fresh = step(self.cell, self, x[valid], {}, {})
+            valid = np.arange(len(out))[:, None] < running
+            _, values, fresh = step(self.cell, self, tuple(part[valid] for part in x), {}, {})
             out[valid] = values[name]
             if copies is not None:
                 copies[valid] = fresh[name]
@@ -274,7 +300,7 @@ class Layer:
         for t, k in enumerate(running):
             if not k:
                 break
-            _, values, held = step(self.cell, self, x[:k, t],
+            _, values, held = step(self.cell, self, tuple(part[:k, t] for part in x),
                                    {key: value[:k] for key, value in state.items()},
                                    {key: value[:k] for key, value in held.items()})
             for key in state:

@@ -8,7 +8,7 @@ from .errors import RnnhwError
 from .fixed import FixedFormat
 from .formats import ACC_BITS, WORD_BITS, align
 from .layers import biases, block_sizes, circulant_of, constants
-from .segments import groups, growth, heads, read, segment_key, spectrum_word_bits
+from .segments import columns, groups, growth, parts, segment_key, spectrum_word_bits
 
 GUARD_BITS = 3             # below the operands of a transform; 0 where it is exact, for k = 4
 
@@ -39,17 +39,17 @@ class Integers:
                        for key, values in float_weights(layer).items()}
         self.shifts, self.guards, self.acc_frac, self.layers = {}, {}, {}, {}
 
-    def align(self, chain, head, needs):
-        """Shifts and integers of a chain of layers.
+    def align(self, layers, needs):
+        """Shifts and integers of layers that hang together.
 
         ``needs`` gives for each layer the fraction bits that its sums must have when drained.
         """
-        parts = groups(self.model, chain, head)
+        found = groups(self.model, layers)
         before = {name: fmt.frac_bits for name, fmt in self.formats.items()}
         # what one group takes off an operand may move another that reads it
-        while any([self._align_group(part, needs) for part in parts]):
+        while any([self._align_group(part, needs) for part in found]):
             pass
-        for part in parts:
+        for part in found:
             most = self._limit(part.k) + growth(part.k)
             what = (f"a spectrum of blocks of {part.k} with its shift fits {most}" if part.k
                     else f"an operand with its shift fits {most}")
@@ -60,9 +60,8 @@ class Integers:
                     before[name] -= bits
                     self.notes.append(f"{name} lost {bits} fraction bit{'s' * (bits > 1)}, so that "
                                       f"{what} bits.")
-        before = heads(self.model)
-        for i in chain:
-            self._fit(i, before[i], needs[i])
+        for i in layers:
+            self._fit(i, needs[i])
 
     def _align_group(self, part, needs):
         """Set the group's shifts; whether a tensor lost fraction bits on the way."""
@@ -76,7 +75,7 @@ class Integers:
         shifts, lost = align(
             list(part.segments), part.links, operands, weights, fixed,
             [(key, weight, needs[i] - growth(part.k)) for key, weight, i in part.products],
-            self._limit(part.k), guard)
+            self._limit(part.k), guard, part.closing)
         for key, bits in lost.items():
             fmt = self.formats[names[key]]
             self.formats[names[key]] = FixedFormat(fmt.width, fmt.frac_bits - bits)
@@ -86,13 +85,13 @@ class Integers:
             self.guards |= dict.fromkeys(shifts, min(shifts.values()))
         return bool(lost)
 
-    def _fit(self, i, segment, need):
+    def _fit(self, i, need):
         """Integers of layer ``i``, with coarser weights where sums could pass 48 bits."""
         sizes = block_sizes(self.model.layers[i])
         names = [f"{i}.{key}" for key in sizes]
         least = [max(need - growth(k), 0) for k in sizes.values()]
         lost = 0
-        while not self._integers(i, segment):
+        while not self._integers(i):
             if any(n in self.config.formats for n in names) or any(
                     self.acc_frac[i, n.split(".")[1]] <= bound for n, bound in zip(names, least)):
                 raise RnnhwError(f"Sums of layer {i} need more than {ACC_BITS} bits; fewer "
@@ -110,7 +109,7 @@ class Integers:
         """Format of an operand segment."""
         return self.formats[_name(segment)]
 
-    def _integers(self, i, segment):
+    def _integers(self, i):
         """Weights and biases of layer ``i``; whether no sum can need more than 48 bits."""
         layer = self.model.layers[i]
         sizes, found, floats = block_sizes(layer), {}, biases(layer)
@@ -120,12 +119,12 @@ class Integers:
         fits = True
         for product in cell.products:
             k, bound = product.block_size(sizes), 0
-            for operand, weight, _ in product.parts:
-                name = read(self.model, i, segment, operand)
-                fmt, shift = self.operand(name), self.shift(name, k)
-                self.acc_frac[i, weight] = (self.formats[f"{i}.{weight}"].frac_bits
-                                            + fmt.frac_bits + shift)
-                bound += _reach(weights[weight]) << fmt.width - 1 + shift + growth(k)
+            for part in parts(self.model, i, product):
+                fmt, shift = self.operand(part.shared), self.shift(part.shared, k)
+                self.acc_frac[i, part.weight] = (self.formats[f"{i}.{part.weight}"].frac_bits
+                                                 + fmt.frac_bits + shift)
+                reach = _reach(columns(weights[part.weight], part.start, part.stop))
+                bound += reach << fmt.width - 1 + shift + growth(k)
             for total in product.sums:
                 if product.biases:
                     values = floats[total]

@@ -9,13 +9,15 @@ def _length(program, row):
     if row.segment >= 0:
         segment = program.segments[row.segment]
         return segment.words if row.space else segment.length
-    return program.spaces[row.space - 1].x_blocks if row.space else program.input_size
+    if row.space:
+        return program.spaces[row.space - 1].x_blocks
+    return min(program.input_size, row.count * program.per_cycle)
 
 
 def products(program, plain_macs):
     """Products of a step that is not a sequence's last: dense ones, and those of spectral bins."""
     found, block = plain_macs, []
-    for row in program.ranges:
+    for row in getattr(program, "ranges", ()):
         block.append(row)
         if row.end_block:
             if row.space and not row.on_last:
@@ -33,10 +35,26 @@ def bounds(program):
     No schedule is shorter than the largest: operands are issued one word a cycle, vector elements
     one a cycle and slice, words move one a cycle. Keys are ``BOUNDS``.
     """
+    if hasattr(program, "programs"):
+        found = [*map(bounds, program.programs)]
+        memories = max(max(m.in_size, m.out_size) for m in program.sequences)
+        return {key: max(of[key] for of in found) for key in BOUNDS} | {
+            "input words": max(memories, *(of["input words"] for of in found))}
     return dict(zip(BOUNDS, (
         sum(row.count for row in program.ranges if not row.on_last),
         sum(row.count for row in program.rows if not row.on_last),
         program.input_size, 0 if program.last_step else program.output_size), strict=True))
+
+
+def _of_passes(network, cycles):
+    """The same of all passes, each of which waits for the longest."""
+    total, found = 0, dict.fromkeys(CAUSES, 0.0)
+    for program, macs in zip(network.programs, network.macs):
+        every = program.array_multipliers * program.per_cycle
+        for cause, share in losses(program, cycles, products(program, macs)).items():
+            found[cause] += share * every
+        total += every
+    return {cause: count / total for cause, count in found.items()}
 
 
 def losses(program, cycles, made):
@@ -52,6 +70,8 @@ def losses(program, cycles, made):
     cycles : int or Fraction, of a step
     made : int, :func:`products` of a step
     """
+    if hasattr(program, "programs"):
+        return _of_passes(program, cycles)
     busy = bounds(program)
     bound = max(busy, key=busy.get)
     issued = busy["operands"]

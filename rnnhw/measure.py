@@ -8,6 +8,7 @@ from .formats import flat_range
 from .integers import float_weights
 from .interpret import tables
 from .layers import constants
+from .reference import output_name
 from .report import facts, number, table
 
 WARN_LSB = 1               # overshoot above which a saturation is worth a warning
@@ -38,22 +39,25 @@ def account(qmodel, config, seen, x, lengths, labels=None, random=False):
     classes = labels is not None and labels.shape == (len(x),) and labels.dtype.kind in "iu"
     right = {"float": 0, "fixed": 0, "agreement": 0}
     for rows, part, cut in calibrate.chunks(model, x, lengths):
-        floats = reference.trace(model, part, cut)
+        floats = reference.trace_of(model, part, cut)
         codes = count_input(qmodel.input_format, part, cut, counts)
         outputs = golden.trace(qmodel, codes, cut, counts)
         for i, (name, values) in enumerate(outputs.items()):
-            layer = qmodel.layers[i]
-            fixed = layer.formats[name.split(".")[1]].to_float(values)
-            pair = [calibrate.valid_rows(v, cut, model.on_last[i]) for v in (floats[name], fixed)]
+            outputs[name] = qmodel.layers[i].formats[name.split(".")[1]].to_float(values)
+            pair = [calibrate.valid_rows(v, cut, model.on_last[i])
+                    for v in (floats[name], outputs[name])]
             energies.setdefault(str(i), np.zeros(2))
             energies[str(i)] += calibrate.compare(*pair)
-        # of the last layer: what leaves the model
-        pair = [calibrate.valid_rows(v, cut, model.last_step) for v in (floats[name], fixed)]
+        ends = [output_name(model, j) for j in model.outputs]
+        best = []
+        for held in (floats, outputs):
+            found = [calibrate.valid_rows(held[name], cut, model.last_step) for name in ends]
+            best.append(np.concatenate(found, axis=1))
         energies.setdefault("output", np.zeros(2))
-        energies["output"] += calibrate.compare(*pair)
+        energies["output"] += calibrate.compare(*best)
         if classes:
-            best = [calibrate.valid_rows(v, cut, True).argmax(axis=1)
-                    for v in (floats[name], fixed)]
+            best = [np.concatenate([calibrate.valid_rows(held[name], cut, True) for name in ends],
+                                   axis=1).argmax(axis=1) for held in (floats, outputs)]
             right["float"] += int(np.count_nonzero(best[0] == labels[rows]))
             right["fixed"] += int(np.count_nonzero(best[1] == labels[rows]))
             right["agreement"] += int(np.count_nonzero(best[0] == best[1]))

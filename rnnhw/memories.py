@@ -98,6 +98,11 @@ def lay_out(program, limits=None):
     the fewest logic cells, as long as a quarter of the part's logic holds them.
     """
     family = limits.family if limits else "ecp5"
+    passes = getattr(program, "programs", ())
+    if passes:
+        sequences = program.memories[:len(program.sequences)]
+        return Layout(sum(lay_out(part, limits).block_rams for part in passes)
+                      + sum(rams([memory], family) for memory in sequences))
     parts = {}
     for memory in program.memories:
         if memory.name == "weights":

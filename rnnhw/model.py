@@ -19,7 +19,7 @@ from .layers import (
 __all__ = ["ACTIVATIONS", "GATES", "HEADS", "INPUT", "Linear", "Model", "Recurrent",
            "block_sizes", "circulant_of", "matrices"]
 
-INPUT = -1                 # what a layer reads that reads the model's input
+INPUT = -1                 # what a layer reads that reads the input; parts of it are -1, -2, ...
 HEADS = ("none", "softmax", "log_softmax", "argmax")
 
 
@@ -38,6 +38,8 @@ class Model:
     last_step : bool
         Only the last step that the recurrent layers run comes out, which of a ``reverse`` layer is
         a sequence's first; the layers behind the last recurrent ones then run for it alone.
+    inputs : tuple of int, or None
+        Sizes of the parts of an input that layers read apart, as -1, -2 and so on.
     embedding : (entries, size) or None
         Inputs are whole numbers, each of which stands for a row of this table.
     head : "none", "softmax", "log_softmax" or "argmax"
@@ -60,6 +62,7 @@ class Model:
     outputs: tuple | None = None
     embedding: np.ndarray | None = field(default=None, repr=False)
     head: str = "none"
+    inputs: tuple | None = None
 
     def __post_init__(self):
         def put(key, value):
@@ -91,16 +94,16 @@ class Model:
             raise RnnhwError(f"reads of model {self.name!r} has {len(self.reads)} entries, but "
                              f"there are {n} layers.")
         for i, found in enumerate(self.reads):
-            if not found or any(not INPUT <= j < i for j in found):
+            if not found or any(not -len(self.inputs or (0,)) <= j < i for j in found):
                 raise RnnhwError(f"Layer {i} reads {found}, but layers in front of it, or the "
                                  f"input as {INPUT}, are needed.")
         if not self.outputs or any(not 0 <= j < n for j in self.outputs):
             raise RnnhwError(f"outputs of model {self.name!r} are {self.outputs}, but layers "
                              f"within 0..{n - 1} are needed.")
         used = {j for found in (*self.reads, self.outputs) for j in found}
-        for i in (INPUT, *range(n)):
+        for i in range(-len(self.inputs or (0,)), n):
             if i not in used:
-                what = "its input" if i == INPUT else f"layer {i}"
+                what = "its input" if i < 0 else f"layer {i}"
                 raise RnnhwError(f"Nothing of model {self.name!r} reads {what}; leave it out.")
 
     def _check_sizes(self):
@@ -120,7 +123,9 @@ class Model:
 
     def size(self, j):
         """Number of elements that layer ``j``, or the input as :data:`INPUT`, gives a step."""
-        return self.layers[j].output_size if j != INPUT else self.input_size
+        if j < 0 and self.inputs is not None:
+            return self.inputs[-1 - j]
+        return self.layers[j].output_size if j >= 0 else self.input_size
 
     @property
     def chain(self):
@@ -141,6 +146,8 @@ class Model:
         """Elements of a step of input, behind the embedding where there is one."""
         if self.embedding is not None:
             return self.embedding.shape[1]
+        if self.inputs is not None:
+            return sum(self.inputs)
         found = [(layer.input_size, reads) for layer, reads in zip(self.layers, self.reads)
                  if INPUT in reads]
         alone = [size for size, reads in found if reads == (INPUT,)]
@@ -161,10 +168,10 @@ class Model:
         recurrent = [layer.recurrent for layer in self.layers]
         after, before = [False] * n, [False] * n
         for i in range(n):
-            before[i] = any(j != INPUT and (recurrent[j] or before[j]) for j in self.reads[i])
+            before[i] = any(j >= 0 and (recurrent[j] or before[j]) for j in self.reads[i])
         for i in reversed(range(n)):
             for j in self.reads[i]:
-                if j != INPUT:
+                if j >= 0:
                     after[j] = after[j] or recurrent[i] or after[i]
         return tuple(not recurrent[i] and before[i] and not after[i] for i in range(n))
 

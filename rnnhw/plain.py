@@ -5,6 +5,7 @@ from math import ceil
 import numpy as np
 
 from .rowblocks import units
+from .segments import columns
 
 
 class Plain:
@@ -21,11 +22,11 @@ class Plain:
         self.align = self.step if slices % self.step else 1
         self.drains, self.biases = {}, []
 
-    def _rows(self, layer, name, gates, product, u0, u1):
+    def _rows(self, layer, part, product, u0, u1):
         """A row block's rows, padded to whole words: (rows, words, step)."""
-        matrix = layer.weights[name]
+        matrix = columns(layer.weights[part.weight], part.start, part.stop)
         matrix = matrix.reshape(-1, units(layer, product), matrix.shape[1])
-        rows = matrix[list(gates), u0:u1].reshape(-1, matrix.shape[2])
+        rows = matrix[list(part.gates), u0:u1].reshape(-1, matrix.shape[2])
         words = ceil(rows.shape[1] / self.step)
         padded = np.zeros((len(rows), words * self.step), np.int64)
         padded[:, :rows.shape[1]] = rows
@@ -38,9 +39,9 @@ class Plain:
         position = np.arange(len(product.sums))[:, None] * words + unit // self.T
         return (position * self.T + unit % self.T).reshape(-1)
 
-    def weights(self, layer, name, gates, product, u0, u1):
+    def weights(self, layer, part, product, u0, u1):
         """Words of a run: (words, lanes, elements a word)."""
-        rows = self._rows(layer, name, gates, product, u0, u1)
+        rows = self._rows(layer, part, product, u0, u1)
         contents = np.zeros((rows.shape[1], self.lanes, self.step), np.int64)
         contents[:, self._lanes(product, u0, u1)] = rows.transpose(1, 0, 2)
         return contents
@@ -48,7 +49,7 @@ class Plain:
     def drain(self, i, product, runs, u0, u1):
         """Fields of a row block's last run, and the largest sum's magnitude.
 
-        ``runs`` are matrices, gates in them and operand segments.
+        ``runs`` are parts of the product and operand segments.
         """
         layer = self.q.layers[i]
         pre = layer.formats[product.pre]
@@ -57,8 +58,8 @@ class Plain:
             layer.bias[total][u0:u1] if total in layer.bias else np.zeros(u1 - u0, np.int64)
             for total in product.sums]) + ((1 << shift) >> 1)
         bound = np.abs(bias)
-        for name, gates, key in runs:
-            rows = self._rows(layer, name, gates, product, u0, u1)
+        for part, key in runs:
+            rows = self._rows(layer, part, product, u0, u1)
             if self.fast:
                 bias = bias - rows.prod(axis=2).sum(axis=1)
             reach = 1 << (self.q.operands[key].width - 1 + self.q.shifts[key])

@@ -51,6 +51,7 @@ class Program(Multipliers):
     Parameters
     ----------
     lanes, slices : P and T; ``lanes`` is a multiple of ``slices``
+    outputs : numbers of elements of an output that begin a word each, one after the other
     segments, ranges, rows : tuples of Segment, RangeRow, VectorRow
     fast : bool
         Fast inner product: two operands a cycle, two products a multiplier (Winograd 1968).
@@ -72,6 +73,7 @@ class Program(Multipliers):
     name: str
     input_size: int
     output_size: int
+    outputs: tuple
     last_step: bool
     lanes: int
     slices: int
@@ -231,7 +233,13 @@ class Program(Multipliers):
     @property
     def y_words(self):
         """Words of ``slices`` elements of one step's output."""
-        return ceil(self.output_size / self.slices)
+        return len(self.y_elements)
+
+    @cached_property
+    def y_elements(self):
+        """Elements of an output that each of its words holds."""
+        return tuple(min(self.slices, size - at) for size in self.outputs
+                     for at in range(0, size, self.slices))
 
     @cached_property
     def fifo_depth(self):

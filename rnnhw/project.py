@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .config import Config
-from .drawn import checked, layer
+from .drawn import chain, checked
 from .errors import RnnhwError
 from .model import Model
 from .presets import PRESETS, preset
@@ -18,7 +18,8 @@ CONFIG_TYPES = {"activation_error": (int, float), "activation_kind": str, "board
                 "pipeline": str, "output_placement": str, "fast_inner_product": bool,
                 "deadline_us": (int, float), "clock_mhz": (int, float)}
 HARDWARE = ("lanes", "vector_lanes", "max_multipliers", "fast_inner_product", "pipeline",
-            "output_placement", "deadline_us", "clock_mhz", "spectral_products", "board")
+            "output_placement", "deadline_us", "clock_mhz", "spectral_products", "max_length",
+            "board")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +107,9 @@ def _model(tables, where, trust, block_size):
     if not 0 <= seed < 2**63:
         raise RnnhwError(f"seed of [model] must be within 0..{2**63 - 1}, not {seed}.")
     rng = np.random.default_rng(seed)
-    built, inputs = [], None
-    for index, table in enumerate(layers):
-        built.append(layer(index, table, inputs, rng, block_size or 0))
-        inputs = built[-1].output_size
-    return Model(layers=tuple(built), last_step=model.get("last_step", False),
+    built, reads, outputs = chain(layers, rng, block_size or 0)
+    return Model(layers=built, reads=reads, outputs=outputs,
+                 last_step=model.get("last_step", False),
                  name=model.get("name", Path(where).stem)), True
 
 

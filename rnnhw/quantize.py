@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import calibrate, data, golden
+from . import calibrate, data, golden, reference
 from .assign import Assignment
 from .errors import RnnhwError
 from .formats import check_names, count_beyond
 from .measure import account, report_text
-from .model import block_sizes
+from .model import INPUT, block_sizes
 
 __all__ = ["quantize", "report_text"]
 
@@ -53,8 +53,9 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
         if lengths is not None or labels is not None:
             raise RnnhwError("lengths and labels belong to calibration data, but none is given.")
         x = data.random_inputs(model, RANDOM_SEQUENCES, RANDOM_STEPS, config.seed)
+        x = reference.embedded(model, x)
     else:
-        x = data.check_values(calibration, model.input_size, "calibration")
+        x = reference.embedded(model, calibration, "calibration")
         lengths = data.check_lengths(lengths, x)
         labels = data.check_labels(labels, model, x, "labels")
     if x.ndim == 2:
@@ -70,28 +71,41 @@ def quantize(model, config, calibration=None, lengths=None, labels=None, progres
         sample = sample or calibrate.sample(model, x, lengths)
         tried = _Trial(assignment, sample).settle(say)
     result = assignment.result()
+    _check_outputs(result)
     say("Comparing the integer model with the float model")
     report = account(result, config, assignment.seen, x, lengths, labels, random)
     report |= {"guard_bits": assignment.integers.guards, "tried": tried, "notes": assignment.notes}
     return replace(result, report=report)
 
 
+def _check_outputs(quantized):
+    """Refuse outputs whose words have different formats."""
+    model, found = quantized.model, {}
+    for j in model.outputs:
+        name = reference.output_name(model, j)
+        found[name] = quantized.layers[j].formats[name.split(".")[1]]
+    if len(set(found.values())) > 1:
+        text = " and ".join(f"{name} {fmt}" for name, fmt in found.items())
+        raise RnnhwError(f"What comes out side by side has different formats ({text}); fix one for "
+                         "all of them in formats.")
+
+
 def check_built(model):
     """Refuse what floats have and integers have not yet."""
     for i, layer in enumerate(model.layers):
-        if layer.reverse:
-            raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) runs backwards, which is not "
-                             "built yet in integers; Model.run computes it in floats.")
         if layer.recurrent and layer.initial:
             raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) has an initial state, which "
                              "is not built yet in integers; Model.run computes it in floats.")
-    if not model.chain:
-        raise RnnhwError(f"Model {model.name!r} is no chain of layers, which is not built yet in "
-                         "integers; Model.run computes it in floats.")
-    if model.embedding is not None or model.head != "none":
-        what = "an embedding" if model.embedding is not None else f"the head {model.head}"
-        raise RnnhwError(f"Model {model.name!r} has {what}, which is not built yet in integers; "
-                         "Model.run computes it in floats.")
+    if list(model.outputs) != sorted(set(model.outputs)):
+        raise RnnhwError(f"outputs of model {model.name!r} are {model.outputs}, but integers come "
+                         "out in the order of layers, each once; Model.run computes it in floats.")
+    for i, layer in enumerate(model.layers):
+        sizes = [k for k in block_sizes(layer).values() if k]
+        for j, start, _ in model.sources(i):
+            if sizes and start % max(sizes):
+                raise RnnhwError(f"Layer {i} reads layer {j} from element {start} of its input on, "
+                                 f"which is no multiple of its blocks of {max(sizes)}; take other "
+                                 "sizes, or keep its input matrix dense.")
 
 
 def _check_blocks(model, config):
@@ -124,13 +138,13 @@ class _Trial:
     def settle(self, say):
         """Try all choices; returns the SQNR of h in dB by tensor and format."""
         tried = {}
-        codes = self.all.formats["x"].quantize(self.sample.x)
+        codes = {INPUT: self.all.formats["x"].quantize(self.sample.x)}
         for i in range(max(int(name.split(".")[0]) for name in self.all.choices) + 1):
             for name in self.all.choices:
                 if name.split(".")[0] == str(i):
                     say(f"Choosing the format of {name}")
                     tried[name] = self._settle(name, i, codes)
-            codes = self._forward(i, codes)[1]
+            codes[i] = self._forward(i, codes)[1]
         return tried
 
     def _settle(self, name, i, codes):
@@ -151,9 +165,9 @@ class _Trial:
         return tried
 
     def _forward(self, i, codes):
-        """Outputs of layer ``i`` and their operand copies, in integers."""
-        layer = golden.Layer(self.all.result(i + 1), i)
-        sizes, cell = layer.q.layer.sizes, layer.cell
-        zeros = {key: np.zeros((len(codes), sizes[cell.size(key)]), np.int64)
-                 for key in cell.states}
-        return layer.run(codes, self.sample.running, zeros)[:2]
+        """Outputs of layer ``i`` and their operand copies, in integers; ``codes`` are the operands
+        of those in front of it."""
+        result = self.all.result(i + 1)
+        state = {key: np.zeros((len(codes[INPUT]), 1), np.int64) + own
+                 for key, own in result.layers[i].initial.items()}
+        return golden.run_layer(result, i, codes, self.sample.lengths, state)[:2]

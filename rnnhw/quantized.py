@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from .fixed import FixedFormat
 from .model import Linear, Model, Recurrent
 from .segments import segment_key
@@ -37,6 +39,16 @@ class QuantizedLayer:
     formats: dict
     acc_fracs: dict
     constants: dict = field(default_factory=dict)
+
+    @property
+    def initial(self):
+        """Codes (units,) of each state before the first step, by name."""
+        layer, found = self.layer, {}
+        for name in layer.description.states:
+            units = layer.sizes[layer.description.size(name)]
+            values = layer.initial.get(name, np.zeros(units))
+            found[name] = self.formats[name].quantize(values)
+        return found
 
     @property
     def block_sizes(self):
@@ -115,7 +127,7 @@ class QuantizedModel:
 
     @property
     def output_format(self) -> FixedFormat:
-        last = self.layers[-1]
+        last = self.layers[self.model.outputs[0]]
         return last.formats[last.layer.description.output]
 
     @property

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .data import check_indices, check_lengths, check_values
+from .data import check_inputs, check_lengths
 from .interpret import step, tensors
 from .layers import biases, constants
 from .model import INPUT
@@ -36,7 +36,7 @@ def check_input(model, x, lengths=None):
     return x, np.full(len(x), x.shape[1]) if lengths is None else lengths
 
 
-def embedded(model, x):
+def embedded(model, x, name="x"):
     """``x`` as float64, checked; rows of the embedding for whole numbers, where there is one.
 
     Raises
@@ -44,13 +44,12 @@ def embedded(model, x):
     RnnhwError
         If ``x`` does not fit the model.
     """
-    if model.embedding is None:
-        return check_values(x, model.input_size)
-    return model.embedding[check_indices(x, len(model.embedding))]
+    x = check_inputs(model, x, name)
+    return x if model.embedding is None else model.embedding[x]
 
 
-def head(model, y):
-    """The model's function of its outputs, over the last axis.
+def head(model, y, lengths=None):
+    """The model's function of its outputs ``y``, over the last axis; zero past a length.
 
     ``softmax``: ``exp(y_i) / sum_j exp(y_j)``; ``log_softmax`` its logarithm; ``argmax`` the first
     index of the largest, as int64 with an axis of 1.
@@ -58,10 +57,14 @@ def head(model, y):
     if model.head == "none":
         return y
     if model.head == "argmax":
-        return np.argmax(y, axis=-1)[..., None]
-    y = y - y.max(axis=-1, keepdims=True)
-    total = np.exp(y).sum(axis=-1, keepdims=True)
-    return y - np.log(total) if model.head == "log_softmax" else np.exp(y) / total
+        found = np.argmax(y, axis=-1)[..., None]
+    else:
+        y = y - y.max(axis=-1, keepdims=True)
+        total = np.exp(y).sum(axis=-1, keepdims=True)
+        found = y - np.log(total) if model.head == "log_softmax" else np.exp(y) / total
+    if lengths is not None and not model.last_step:
+        found[np.arange(found.shape[1]) >= np.asarray(lengths)[:, None]] = 0
+    return found
 
 
 class Floats:
@@ -208,7 +211,4 @@ def run(model, x, lengths=None):
     x, lengths = check_input(model, x, lengths)
     y = joined(model, trace_of(model, x, lengths), len(model.layers), lengths)
     y = last_valid(y, lengths) if model.last_step else y
-    if model.head != "none":
-        valid = True if model.last_step else np.arange(x.shape[1]) < lengths[:, None]
-        y = np.where(np.asarray(valid)[..., None], head(model, y), 0)
-    return y[0] if single else y
+    return head(model, y[0] if single else y, None if single else lengths)

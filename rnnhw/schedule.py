@@ -190,8 +190,8 @@ class Timeline:
         for target in row.targets:
             self._transform(target, times, now.number)
         if row.y >= 0 and now.gives is not None:
-            words = np.repeat(times + self.far.output, p.slices)
-            words = words[:p.output_size - row.y * p.slices]
+            held = p.y_elements[row.y:row.y + row.count]
+            words = np.repeat(times + self.far.output, held)
             self.y_taken = int(_in_order(words, self.y_taken + 1)[-1])
             self.y_last[now.gives] = self.y_taken
         self.row_end = int(times[-1])

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from .cells import plain, split
-from .model import block_sizes
+from .errors import RnnhwError
+from .model import INPUT, block_sizes
 
 SPECTRUM_WORD_BITS = 17    # of an operand's spectrum
 
@@ -30,8 +31,9 @@ class Group(NamedTuple):
     Parameters
     ----------
     k : block size, None where dense
-    segments : dict of segments by key, along the chain
-    links : ``(key, key, weight, weight)`` of products that have one accumulator
+    segments : dict of segments by key, in the order of layers
+    links : ``(key, key, weight, weight)`` of products that have one accumulator, a tree
+    closing : further such links, which close rings
     products : ``(key, weight, layer index)``, one for each matrix
     """
 
@@ -39,45 +41,131 @@ class Group(NamedTuple):
     segments: dict
     links: list
     products: list
+    closing: list
 
 
-def read(model, i, before, operand):
-    """The segment whose format and shift an operand of layer ``i`` has; ``before`` is its x."""
-    if operand == "x":
-        return before
-    return f"{i}.{model.layers[i].description.shared(plain(operand))}"
+class Part(NamedTuple):
+    """A part of a product: an operand from one segment, times columns of a matrix.
+
+    Parameters
+    ----------
+    operand : as the cell's product has it
+    weight : name of the matrix
+    gates : indices of the product's gates in it
+    segment : the segment that the operand is read from
+    shared : the segment whose format and shift the operand has
+    start, stop : columns of the matrix
+    """
+
+    operand: str
+    weight: str
+    gates: tuple
+    segment: str
+    shared: str
+    start: int
+    stop: int
 
 
-def heads(model):
-    """The segment that each layer reads as x."""
-    return ["x", *(f"{i}.{layer.description.output}" for i, layer in enumerate(model.layers))]
+def segment_of(model, j):
+    """The segment of what layer ``j``, or the input or a part of it, gives."""
+    if j < INPUT:
+        return f"x{-1 - j}"
+    return "x" if j == INPUT else f"{j}.{model.layers[j].description.output}"
 
 
-def groups(model, chain, head):
-    """The groups of a chain of layers, whose first reads ``head``."""
-    found, before = [], head
-    for i in chain:
-        cell, sizes = model.layers[i].description, block_sizes(model.layers[i])
-        for product in split(cell, sizes).products:
+def parts(model, i, product):
+    """The parts of a product of layer ``i``, one for each operand, of x one for each that it reads.
+    """
+    layer, found = model.layers[i], []
+    for operand, weight, gates in product.parts:
+        if operand == "x":
+            found += [Part(operand, weight, gates, segment_of(model, j), segment_of(model, j),
+                           start, stop) for j, start, stop in model.sources(i)]
+            continue
+        shared = layer.description.shared(plain(operand))
+        size = layer.sizes[layer.description.size(plain(operand))]
+        found.append(Part(operand, weight, gates, f"{i}.{plain(operand)}", f"{i}.{shared}", 0,
+                          size))
+    return found
+
+
+def columns(weight, start, stop):
+    """Columns of a matrix, or of spectra (gates, p, q, k) the blocks that hold them."""
+    if weight.ndim == 2:
+        return weight[:, start:stop]
+    k = weight.shape[3]
+    return weight[:, :, start // k:-(-stop // k)]
+
+
+def components(model):
+    """Layers in groups that read common segments, each behind those whose sums it needs drained.
+
+    The shifts of a group's operands hang together; what a Linear layer gives has no format before
+    its own group has all of its.
+
+    Raises
+    ------
+    RnnhwError
+        If a layer reads a Linear layer beside what that one reads.
+    """
+    n = len(model.layers)
+    read = [{part.shared for product in layer.description.products
+             for part in parts(model, i, product)} for i, layer in enumerate(model.layers)]
+    group = list(range(n))
+    for i in range(n):
+        for j in range(i):
+            if read[i] & read[j]:
+                group = [group[j] if g == group[i] else g for g in group]
+    linear = [{j for j in model.reads[i] if j != INPUT and model.layers[j].kind == "linear"}
+              for i in range(n)]
+    for i in range(n):
+        for j in linear[i]:
+            if group[i] == group[j]:
+                raise RnnhwError(f"Layer {i} reads layer {j}, a linear one, beside what that one "
+                                 "reads itself, which is not built yet in integers; Model.run "
+                                 "computes it in floats.")
+    found, left = [], list(dict.fromkeys(group))
+    while left:
+        for g in left:
+            needs = {group[j] for i in range(n) if group[i] == g for j in linear[i]}
+            if not needs & set(left):
+                break
+        else:
+            raise RnnhwError(f"Linear layers of model {model.name!r} wait for one another's "
+                             "formats, which is not built yet in integers; Model.run computes it "
+                             "in floats.")
+        left.remove(g)
+        found.append([i for i in range(n) if group[i] == g])
+    return found
+
+
+def groups(model, layers):
+    """The groups of products of some ``layers``."""
+    found = []
+    for i in layers:
+        sizes = block_sizes(model.layers[i])
+        for product in split(model.layers[i].description, sizes).products:
             k = product.block_size(sizes)
-            parts = []
-            for operand, weight, _ in product.parts:
-                segment = read(model, i, before, operand)
-                parts.append((segment_key(segment, k), segment, f"{i}.{weight}"))
-            for key, segment, weight in parts:
+            keys = [(segment_key(part.shared, k), part.shared, f"{i}.{part.weight}")
+                    for part in parts(model, i, product)]
+            for key, segment, weight in keys:
                 if not any(key in group.segments for group in found):
-                    found.append(Group(k, {key: segment}, [], []))
+                    found.append(Group(k, {key: segment}, [], [], []))
                 group = _of(found, key)
-                if weight not in [name for _, name, _ in group.products]:
+                if (key, weight, i) not in group.products:
                     group.products.append((key, weight, i))
-            for (a, _, one), (b, _, other) in zip(parts, parts[1:]):
+            for (a, _, one), (b, _, other) in zip(keys, keys[1:]):
                 first, second = _of(found, a), _of(found, b)
-                if first is not second:
-                    found.remove(second)
-                    first.segments.update(second.segments)
-                    first.products.extend(second.products)
-                    first.links.extend([(a, b, one, other), *second.links])
-        before = f"{i}.{cell.output}"
+                link = a, b, one, other
+                if first is second:
+                    if link not in (*first.links, *first.closing):
+                        first.closing.append(link)
+                    continue
+                found.remove(second)
+                first.segments.update(second.segments)
+                first.products.extend(second.products)
+                first.links.extend([link, *second.links])
+                first.closing.extend(second.closing)
     return found
 
 
@@ -97,9 +185,9 @@ def widest(model, config, segment):
     None where no block of it is transformed.
     """
     sizes = []
-    for i, (layer, before) in enumerate(zip(model.layers, heads(model))):
+    for i, layer in enumerate(model.layers):
         of = block_sizes(layer)
-        sizes += [of[weight] for product in layer.description.products
-                  for operand, weight, _ in product.parts
-                  if of[weight] and read(model, i, before, operand) == segment]
+        sizes += [of[part.weight] for product in layer.description.products
+                  for part in parts(model, i, product)
+                  if of[part.weight] and part.shared == segment]
     return (spectrum_word_bits(config) - growth(max(sizes)), max(sizes)) if sizes else None

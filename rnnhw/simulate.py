@@ -88,13 +88,16 @@ def simulate(qmodel, program, xi, lengths=None, simulator="verilator", gaps=0, s
         that differ, lack or are too many are no error: see ``bit_exact`` and ``mismatch``.
     """
     from . import golden
-    from .schedule import Schedule
+    from .network import schedule_of
 
     xi = check_codes(xi, program.input_size, qmodel.input_format)
     words = Words(xi, check_lengths(lengths, xi), program.output_size, program.last_step)
     options = check_options(simulator, gaps, stalls, seed, waves, out_dir)
     expected = golden.run(qmodel, words.xi, words.lengths)
-    step = Schedule(program).cycles(1)
+    step = schedule_of(program).cycles(1)
+    if hasattr(program, "programs"):
+        # refuses sequences that are too long
+        step = schedule_of(program).cycles(int(max(words.steps)))
     with _working_folder(out_dir) as folder:
         core = verilog
         if core is None:

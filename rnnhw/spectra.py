@@ -5,7 +5,7 @@ from math import ceil
 import numpy as np
 
 from .bins import bin_lanes, factors, sums
-from .segments import growth, split_key
+from .segments import columns, growth, split_key
 from .spaces import Space, SpectralDrain
 
 
@@ -23,19 +23,20 @@ class Spectra:
         self.rows = lanes // len(bin_lanes(k, products))
         self.drains, self.biases, self.pushed = {}, [], []
 
-    def _blocks(self, layer, name, gates, u0, u1):
+    def _blocks(self, layer, part, u0, u1):
         """Spectra of a row block's matrix, padded to whole words: (rows, words, step, k)."""
         k = self.k
-        matrix = layer.weights[name][list(gates), u0 // k:ceil(u1 / k)]
+        matrix = layer.weights[part.weight][list(part.gates), u0 // k:ceil(u1 / k)]
+        matrix = columns(matrix, part.start, part.stop)
         rows = matrix.reshape(-1, *matrix.shape[2:])
         words = ceil(rows.shape[1] / self.step)
         padded = np.zeros((len(rows), words * self.step, k), np.int64)
         padded[:, :rows.shape[1]] = rows
         return padded.reshape(len(rows), words, self.step, k)
 
-    def weights(self, layer, name, gates, product, u0, u1):
+    def weights(self, layer, part, product, u0, u1):
         """Words of a run: (words, block rows * k, blocks a word)."""
-        blocks = self._blocks(layer, name, gates, u0, u1)
+        blocks = self._blocks(layer, part, u0, u1)
         contents = np.zeros((blocks.shape[1], self.rows, self.k, self.step), np.int64)
         contents[:, :len(blocks)] = blocks.transpose(1, 0, 3, 2)
         return contents.reshape(len(contents), -1, self.step)
@@ -43,7 +44,7 @@ class Spectra:
     def drain(self, i, product, runs, u0, u1):
         """Fields of a row block's last run, and the largest sum's magnitude.
 
-        ``runs`` are matrices, gates in them and operand segments.
+        ``runs`` are parts of the product and operand segments.
         """
         layer, k = self.q.layers[i], self.k
         size, blocks = u1 - u0, ceil((u1 - u0) / k)
@@ -54,8 +55,8 @@ class Spectra:
             else np.zeros((blocks, k), np.int64) for total in product.sums])
         bias = bias + ((1 << shift) >> 1)
         bound = np.abs(bias).max(axis=1)
-        for name, gates, key in runs:
-            found = self._blocks(layer, name, gates, u0, u1)
+        for part, key in runs:
+            found = self._blocks(layer, part, u0, u1)
             if self.fast:
                 eta = sums(k, self.products,
                            lambda lane, w=found: factors(w, lane.weight).prod(axis=-1))

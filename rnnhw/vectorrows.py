@@ -56,6 +56,10 @@ class VectorRows:
         self.by_name = {s.name: i for i, s in enumerate(segments)}
         self.outs, self.copies, self.aligns, self.indices = (Pool() for _ in range(4))
         self.rows, self.reads, self.writes, self.emitted = [], [], [], {}
+        self.first_word, words = {}, 0
+        for i in quantized.model.outputs:
+            self.first_word[i] = words
+            words += ceil(quantized.model.size(i) / slices)
 
     def follow(self, i, product, group, units):
         """Rows that the block over ``units`` makes possible, drained ones first."""
@@ -107,8 +111,8 @@ class VectorRows:
         key = f"{i}.{op.dst}"
         if op.dst in cell.operands and key in self.q.operands:
             fields |= self._copied(key, out, word)
-        if op.dst == cell.output and i == len(self.q.layers) - 1:
-            fields["y"] = word
+        if op.dst == cell.output and i in self.first_word:
+            fields["y"] = self.first_word[i] + word
         read_later = any(op.dst == plain(name) for other, drained in zip(cell.ops, cell.drains)
                          for name in other.names[drained is not None:]
                          if other is not op or name != plain(name))

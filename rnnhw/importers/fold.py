@@ -117,7 +117,7 @@ def taken(layer, scale, shift):
             return None
         return replace(layer, weight=layer.weight * scale, bias=layer.bias + layer.weight @ shift)
     cell = layer.description
-    found = {name: value.copy() for name, value in layer.arrays.items()}
+    found = dict(layer.arrays)
     users = {}
     for product in cell.products:
         for gate in product.gate_names:
@@ -135,7 +135,7 @@ def taken(layer, scale, shift):
                 operand != "x" for product in cell.products
                 for operand, weight, _ in product.parts if weight == name):
             return None
-        found[name] *= scale
+        found[name] = found[name] * scale
     return replace(layer, arrays=found)
 
 
@@ -152,5 +152,6 @@ def _shift(layer, product, name, gates, shift, users, found):
         if bias is None:
             return False
         at = bias.gates.index(gate)
+        found[bias.name] = found[bias.name].copy()
         found[bias.name][at * n:(at + 1) * n] += more
     return True

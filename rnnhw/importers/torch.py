@@ -1,223 +1,99 @@
-"""PyTorch modules as models: ``nn.LSTM``, ``nn.GRU``, ``nn.Linear`` and chains of them."""
+"""PyTorch modules as models: recurrent layers, cells, linear ones and what stands around them."""
 
 from dataclasses import replace
-from functools import cache
 
 from ..errors import RnnhwError
-from ..model import Linear, Model, Recurrent
+from ..model import Model
+from .fold import fold
+from .torch_chain import chain_class, is_cell, layouts, needed
+from .torch_parts import Walk
 
-SUPPORTED = ("LSTM, GRU, Linear, ReLU, Sigmoid, Tanh, Dropout, Identity, Sequential, "
-             "rnnhw.importers.torch.Chain and rnnhw.training's layers")
-
-
-def _torch(what):
-    try:
-        import torch
-    except ImportError:
-        raise RnnhwError(f"{what} needs the package torch; install it with: "
-                         "pip install 'rnnhw[torch]'.") from None
-    return torch
-
-
-@cache
-def _chain_class():
-    torch = _torch("A Chain")
-
-    class Chain(torch.nn.Module):
-        """Recurrent and linear layers one after the other, as ``nn.Sequential`` cannot hold them.
-
-        Of a recurrent layer the ``output`` goes on, every step. Takes (batch, seq_len, input_size)
-        where the recurrent layers have ``batch_first``, else (seq_len, batch, input_size), or
-        (seq_len, input_size).
-
-        Parameters
-        ----------
-        layers : modules
-            ``nn.LSTM``, ``nn.GRU``, ``nn.Linear``, layers of :mod:`rnnhw.training`, activations
-            and dropout.
-        last_step : bool
-            Only the last step comes out, without the seq axis.
-
-        Raises
-        ------
-        RnnhwError
-            If the recurrent layers differ in ``batch_first``.
-        """
-
-        def __init__(self, *layers, last_step=False):
-            super().__init__()
-            self.layers = torch.nn.ModuleList(layers)
-            self.last_step = last_step
-            first = {m.batch_first for m in self.layers if hasattr(m, "batch_first")}
-            if len(first) > 1:
-                raise RnnhwError("The recurrent layers of a Chain differ in batch_first; give "
-                                 "all of them the same.")
-            self.batch_first = first == {True}
-
-        def forward(self, x, lengths=None):
-            """Output of the last layer; with ``lengths`` (batch,), the last valid step is taken."""
-            for layer in self.layers:
-                x = layer(x)
-                x = x[0] if isinstance(x, tuple) else x
-            if not self.last_step:
-                return x
-            if x.dim() == 3 and not self.batch_first:
-                x = x.transpose(0, 1)
-            if x.dim() == 2 or lengths is None:
-                return x[..., -1, :]
-            return x[torch.arange(len(x)), torch.as_tensor(lengths) - 1]
-
-    Chain.__qualname__ = "Chain"
-    return Chain
+GIVES = ("output", "last_step", "h_n")
 
 
 def __getattr__(name):
     # Torch is optional, so the class is made on first use; pickle finds it under this name.
     if name == "Chain":
-        return _chain_class()
+        return chain_class()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def chain(*layers, last_step=False):
-    """An ``nn.Module`` of recurrent and linear layers one after the other.
+def chain(*layers, last_step=False, last_state=False, batch_first=None):
+    """An ``nn.Module`` of recurrent and other layers one after the other.
 
     Its class, ``rnnhw.importers.torch.Chain``, takes (batch, seq_len, input_size) where the
-    recurrent layers have ``batch_first``, else (seq_len, batch, input_size).
+    recurrent layers have ``batch_first``, else (seq_len, batch, input_size). With ``last_step`` or
+    ``last_state`` the last step, or the last recurrent layer's h_n, alone comes out.
     """
-    return _chain_class()(*layers, last_step=last_step)
+    return chain_class()(*layers, last_step=last_step, last_state=last_state,
+                         batch_first=batch_first)
 
 
-def _array(tensor):
-    return None if tensor is None else tensor.detach().cpu().double().numpy()
+def _check_layouts(module):
+    """Refuse parts of which some take the batch first and some the steps."""
+    chains = [m for m in module.modules() if type(m) is chain_class()]
+    found = {*layouts(module),
+             *[m.batch_first for m in chains if m.last_step or any(map(is_cell, m.layers))]}
+    if len(found) > 1:
+        raise RnnhwError(f"The parts of {type(module).__name__} differ in batch_first; give all of "
+                         "them the same, a Chain without recurrent layers included.")
 
 
-def _recurrent(module, name):
-    for attribute in ("bidirectional", "proj_size"):
-        value = getattr(module, attribute)
-        if value:
-            raise RnnhwError(f"{name} ({type(module).__name__}) has {attribute}={value}, which is "
-                             f"not built yet; {attribute}={type(value)(0)} is.")
-    for k in range(module.num_layers):
-        yield Recurrent(
-            cell=type(module).__name__.lower(), reset_after=True,
-            name=name if module.num_layers == 1 else f"{name}.{k}",
-            **{key: _array(getattr(module, f"{key}_l{k}", None))
-               for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
-
-
-def _trained(module, name):
-    """Layers of a module of :mod:`rnnhw.training`."""
-    if module.cell == "linear":
-        return [Linear(**_matrix(module, ""), bias=_array(module.bias), name=name)]
-    if module.bidirectional:
-        raise RnnhwError(f"{name} ({type(module).__name__}) has bidirectional=True, which is not "
-                         "built yet; bidirectional=False is.")
-    return [Recurrent(cell=module.cell, reset_after=module.reset_after,
-                      name=name if module.num_layers == 1 else f"{name}.{k}",
-                      **_matrix(module, "_ih", f"_l{k}"), **_matrix(module, "_hh", f"_l{k}"),
-                      **{f"bias{part}": _array(getattr(module, f"bias{part}_l{k}"))
-                         for part in ("_ih", "_hh")})
-            for k in range(module.num_layers)]
-
-
-def _matrix(module, part, suffix=""):
-    """``{circulant key: Circulant}`` or ``{weight key: array}`` of a matrix of ``module``."""
-    matrix = module.matrices[part + suffix]
-    circulant = matrix.circulant(module)
-    if circulant is not None:
-        return {f"circulant{part}": circulant}
-    return {f"weight{part}": _array(getattr(module, matrix.name))}
-
-
-def _activate(layers, module, name):
-    """``layers`` with the activation ``module`` put into the linear layer before it."""
-    kind = type(module).__name__
-    if not layers or layers[-1].kind != "linear":
-        raise RnnhwError(f"{name} ({kind}) does not follow a Linear layer; an activation of its "
-                         "own is supported only there.")
-    if layers[-1].activation != "none":
-        raise RnnhwError(f"{name} ({kind}) follows another activation "
-                         f"({layers[-1].activation}); one after a Linear layer is supported.")
-    return [*layers[:-1], replace(layers[-1], activation=kind.lower())]
-
-
-def _children(module, label, inner):
-    """Named parts of a Sequential or Chain, in order."""
-    nn = _torch("from_torch").nn
-    if type(module) is not nn.Sequential:
-        if module.last_step and inner:
-            raise RnnhwError(f"{label} is a Chain with last_step inside another module; set "
-                             "last_step on the outermost Chain.")
-        return list(module.layers.named_children())
-    parts = list(module.named_children())
-    for key, part in parts[:-1]:
-        if type(part) in (nn.LSTM, nn.GRU) or _is_ours(part) and part.cell != "linear":
-            raise RnnhwError(f"{label} is a Sequential with a part behind {key} "
-                             f"({type(part).__name__}), which gives a tuple that Sequential "
-                             "cannot pass on; use rnnhw.importers.torch.chain.")
-    return parts
-
-
-def _is_ours(module):
-    """Whether ``module`` is a layer of :mod:`rnnhw.training`."""
-    from ..training import modules
-
-    return type(module) in modules.LAYERS
-
-
-def _collect(module, name, layers):
-    """``layers`` with those of ``module`` behind them."""
-    nn, kind = _torch("from_torch").nn, type(module)
-    label = name or kind.__name__.lower()
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise RnnhwError(f"{label} ({kind.__name__}) has forward hooks, whose work cannot be seen; "
-                         "remove them (of weight norm: torch.nn.utils.remove_weight_norm).")
-    if kind in (nn.LSTM, nn.GRU):
-        return layers + list(_recurrent(module, label))
-    if _is_ours(module):
-        return layers + _trained(module, label)
-    if kind is nn.Linear:
-        return [*layers, Linear(weight=_array(module.weight), bias=_array(module.bias), name=label)]
-    if kind in (nn.ReLU, nn.Sigmoid, nn.Tanh):
-        return _activate(layers, module, label)
-    if kind in (nn.Dropout, nn.Identity):
-        return layers
-    if kind in (nn.Sequential, _chain_class()):
-        for key, part in _children(module, label, bool(name)):
-            layers = _collect(part, f"{name}.{key}" if name else key, layers)
-        return layers
-    raise RnnhwError(f"{label} is a {kind.__name__}, which is not supported; {SUPPORTED} are.")
-
-
-def from_torch(module):
+def from_torch(module, gives="output", initial=None):
     """A model from a PyTorch module, in eval mode (dropout does nothing).
 
-    An ``nn.LSTM`` or ``nn.GRU`` means its ``output``, every step; ``batch_first`` does not matter,
-    since :meth:`Model.run <rnnhw.model.Model.run>` has a layout of its own. ``nn.GRU`` resets after
-    the product.
+    A recurrent layer means its ``output``, every step, and a cell itself run over a sequence;
+    ``batch_first`` does not matter, since :meth:`Model.run <rnnhw.model.Model.run>` has a layout of
+    its own. ``nn.GRU`` resets after the product.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    gives : "output", "last_step" or "h_n"
+        What comes out: ``output``, as a Chain's own options have it; ``output[:, -1]``; or, of a
+        module that ends with a recurrent layer, the rows of h_n side by side, those of each layer
+        and direction.
+    initial : array, pair of arrays, or dict of these by part
+        First states h_0, of an LSTM (h_0, c_0), each (num_layers * directions, size) as PyTorch has
+        them without a batch; all sequences start at them. None is zeros.
 
     Raises
     ------
     RnnhwError
-        Naming the module, if it is bidirectional, projects, is of another class or has hooks, if an
-        activation does not follow a linear layer, or if weights are NaN or infinite.
+        Naming the module, if it or one of its options is not supported, has hooks, or gives a last
+        step that mixes the first step of a backward direction in; if weights are NaN or infinite.
+
+    Reference: the classes of the same names in ``torch.nn``.
     """
-    torch = _torch("from_torch")
+    torch = needed("from_torch")
     if not isinstance(module, torch.nn.Module):
         hint = ("; a bare state_dict has names and weights without the network, give the module "
                 "that it was taken from" if isinstance(module, dict) else "")
         raise RnnhwError(f"from_torch takes a torch.nn.Module, not {type(module).__name__}{hint}.")
-    layers = _collect(module, "", [])
-    if not layers:
-        raise RnnhwError(f"The module {type(module).__name__} has no recurrent or linear layer; "
-                         "at least one is needed.")
-    return Model(layers=layers, last_step=bool(getattr(module, "last_step", False)),
-                 name=type(module).__name__.lower())
+    if gives not in GIVES:
+        hint = "; of the states h alone can come out" if gives == "c_n" else ""
+        raise RnnhwError(f"gives is {gives!r}, but {', '.join(GIVES)} are supported{hint}.")
+    name, walk = type(module).__name__, Walk(initial)
+    walk.part(module, name.lower(), [])
+    walk.check_initial()
+    _check_layouts(module)
+    if not walk.layers:
+        raise RnnhwError(f"The module {name} has no recurrent or linear layer; at least one is "
+                         "needed.")
+    if gives == "h_n" and not walk.states:
+        raise RnnhwError(f"The module {name} does not end with a recurrent layer, so it gives no "
+                         "h_n; Chain(..., last_state=True) takes it from within.")
+    if gives == "last_step":
+        walk.take_last(name.lower())
+    model = Model(layers=walk.layers, reads=walk.reads, embedding=walk.embedding, head=walk.head,
+                  outputs=walk.states if gives == "h_n" else walk.current,
+                  last_step=walk.last or gives == "h_n", name=name.lower())
+    return fold(model, walk.affine)
 
 
 def from_file(path, trust):
     """The model of a ``.pt`` file, which must hold a whole module; see :func:`rnnhw.load.load`."""
-    torch = _torch(f"Reading {path}")
+    torch = needed(f"Reading {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from torch import nn
 
-from .. import golden
 from ..config import Config
 from ..errors import RnnhwError
 from ..importers.torch import from_torch
 from ..model import Linear
 from ..quantize import quantize
+from ..segments import segment_of
 from .modules import LAYERS, BlockCirculantGRU, BlockCirculantLinear, BlockCirculantLSTM
 from .numbers import SPECTRUM_BITS
 
@@ -33,6 +33,17 @@ def _written_out(layer):
                    circulant_ih=None, circulant_hh=None)
 
 
+def _check(net, model):
+    """Refuse a network whose layers are not those of our modules, one for one."""
+    found = sum(getattr(m, "num_layers", 1) for m in net.modules() if type(m) in (*LAYERS, *OURS))
+    if not model.chain or found != len(model.layers) or model.embedding is not None or any(
+            layer.reverse for layer in model.layers) or any(
+            isinstance(m, nn.BatchNorm1d) for m in net.modules()):
+        raise RnnhwError("quantize_aware takes chains of LSTM, GRU and Linear layers that run "
+                         "forwards, each once, and activations behind Linear ones; this network "
+                         "has more.")
+
+
 def quantize_aware(net, config=None, x=None, lengths=None):
     """``net`` with weights, operands, states and sums rounded as the engine rounds them.
 
@@ -54,10 +65,11 @@ def quantize_aware(net, config=None, x=None, lengths=None):
     Raises
     ------
     RnnhwError
-        If ``from_torch`` does not take the module, if the data do not fit it, or if the format of a
-        weight is fixed.
+        If ``from_torch`` does not take the module or it is more than a chain of LSTM, GRU and
+        Linear layers, if the data do not fit it, or if the format of a weight is fixed.
     """
     config = config or Config()
+    _check(net, from_torch(net))
     net = _replaced(net)
     model = from_torch(net)
     if x is None:
@@ -79,7 +91,7 @@ def quantize_aware(net, config=None, x=None, lengths=None):
         module.bits = config.weight_bits, spectrum_bits or SPECTRUM_BITS
         formats = []
         for _ in range(getattr(module, "num_layers", 1)):
-            operands = {"x": found.operands[golden.segment_before(found, i)]}
+            operands = {"x": found.operands[segment_of(model, model.reads[i][0])]}
             if f"{i}.h" in found.operands:
                 operands["h_operand"] = found.operands[f"{i}.h"]
             formats.append(found.layers[i].formats | operands)

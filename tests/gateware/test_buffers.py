@@ -10,7 +10,7 @@ from gateware.buffers import InputBuffer, OutputBuffer
 
 def rtl_output(size, slices, steps, stall, deep, seed=0):
     """Words that an OutputBuffer sends for ``steps``, written as soon as it is free."""
-    dut = OutputBuffer(size=size, width=12, slices=slices, deep=deep)
+    dut = OutputBuffer(sizes=(size,), width=12, slices=slices, deep=deep)
     rng = random.Random(seed)
     taken = []
     sim = Simulator(dut)

@@ -80,6 +80,12 @@ def test_stays_where_it_has_no_place(rng):
     check(Model(layers=[norm(rng, 4), blocks]), [0], 2, rng)
 
 
+def test_other_matrices_may_be_of_blocks(rng):
+    gru = layer(ALL[kinds(ALL).index("gru")], rng, 3, 4, 4, k=[None, 4])
+    found = check(Model(layers=[norm(rng, 3), gru]), [0], 1, rng)
+    assert found.layers[0].block_hh == 4
+
+
 def test_both_directions_and_a_residual(rng):
     lstm = ALL[kinds(ALL).index("lstm")]
     both = [layer(lstm, rng, 3, 4, 4) for _ in range(2)]

@@ -7,12 +7,12 @@ from math import floor
 import numpy as np
 import pytest
 
-from rnnhw import golden
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
 from rnnhw.fixed import FixedFormat
 from rnnhw.formats import align, cover, flat_range, weight_frac
 from rnnhw.quantize import quantize
+from rnnhw.segments import segment_of
 
 from .chains import CELLS, chain, data
 
@@ -72,7 +72,7 @@ def test_products_have_one_scale(kinds, bits):
     q = quantize(model, Config(weight_bits=8, activation_bits=bits), data(model, scale=4))
     shifted = 0
     for i, layer in enumerate(q.layers):
-        pairs = [("weight_ih", golden.segment_before(q, i))]
+        pairs = [("weight_ih", segment_of(q.model, i - 1))]
         if layer.weight_hh is not None:
             pairs.append(("weight_hh", f"{i}.h"))
         exact, codes = Fraction(0), 0

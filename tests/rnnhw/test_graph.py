@@ -156,3 +156,12 @@ def test_training_refuses_what_it_does_not_know(both):
     training = pytest.importorskip("rnnhw.training", exc_type=RnnhwError)
     with pytest.raises(RnnhwError, match="is more than a chain of layers that run forwards"):
         training.to_torch(both)
+
+
+def test_file_keeps_a_projected_layer_that_runs_backwards(rng, tmp_path):
+    layer = Recurrent("lstm", weight_ih=rng.normal(size=(12, 2)),
+                      weight_hh=rng.normal(size=(12, 1)), weight_hr=rng.normal(size=(1, 3)),
+                      reverse=True)
+    npz.save(Model(layers=[layer]), tmp_path / "m.npz")
+    x = rng.normal(size=(5, 2))
+    assert np.array_equal(npz.load(tmp_path / "m.npz").run(x), Model(layers=[layer]).run(x))

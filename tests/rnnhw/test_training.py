@@ -287,8 +287,6 @@ def test_losses_by_kind_of_target():
      r"^BlockCirculantGRU\.from_dense takes a dense module, but the BlockCirculantGRU given is bl"),
     (lambda: training.BlockCirculantLSTM.from_dense(torch.nn.LSTM(8, 8, proj_size=4), 4),
      r"^BlockCirculantLSTM\.from_dense takes modules without a projection, .* has proj_size=4\.$"),
-    (lambda: rnnhw.from_torch(training.BlockCirculantLSTM(8, 8, 4, bidirectional=True)),
-     r"^blockcirculantlstm \(BlockCirculantLSTM\) has bidirectional=True, which is not built yet"),
     (lambda: training.quantize_aware(torch.nn.GRU(4, 4)),
      r"^quantize_aware needs calibration data x; random ones would settle the formats"),
     (lambda: training.quantize_aware(torch.nn.GRU(4, 4),
