@@ -21,8 +21,9 @@ def test_random_graphs(tmp_path, part):
     for seed in range(8 * part, 8 * part + 8):
         model, x = random_graph(np.random.default_rng(seed))
         want = predict(model, x)
+        limit = 1e-5 * max(1, np.abs(want).max())  # Keras computes in single floats
         for found in read(model, tmp_path):
-            assert close(found.run(x), want) < 1e-5, seed
+            assert close(found.run(x), want) < limit, seed
         keras.utils.clear_session(free_memory=False)
 
 
