@@ -1,7 +1,8 @@
 """Keras's files: ``.keras`` archives and HDF5 files, read without Keras.
 
-Each gives the network's description and a function ``weights(entry, names)``, which finds the
-arrays of a layer's weights by the layer's entry in that description.
+Each gives the network's description, a function ``weights(entry, names, part)``, which finds the
+arrays of a layer's weights by the layer's entry in that description, and the first number of the
+version of Keras that wrote it, or None.
 """
 
 import io
@@ -13,10 +14,13 @@ from contextlib import ExitStack, contextmanager
 
 from ..errors import RnnhwError
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-# The folders of an archive are named by class, and within a layer by attribute.
-FOLDERS = {"LSTM": ("lstm", "cell/"), "GRU": ("gru", "cell/"), "Dense": ("dense", ""),
-           "TimeDistributed": ("time_distributed", "layer/")}
+CONFIG, WEIGHTS, ABOUT = "config.json", "model.weights.h5", "metadata.json"
+
+
+def snake(name):
+    """Name of the folder of a class in an archive."""
+    name = re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _h5py(what):
@@ -57,48 +61,72 @@ def _array(h5py, label, group, path):
     return data
 
 
+def pick(label, held, entry, names, part, hint):
+    """Of the weights of a layer, ``(path, array)`` each, the arrays of a part, by their names.
+
+    Raises
+    ------
+    RnnhwError
+        If the part has others than these.
+    """
+    own, found = entry["config"]["name"], []
+    for path, array in held:
+        *owners, name = path.split("/")
+        if own in owners:
+            owners = owners[len(owners) - owners[::-1].index(own):]
+        if all(set(owners) & set(known) for known in part.owners):
+            # behind the name of a weight there may be a number of TensorFlow's graph
+            found.append((re.sub(r"(_\d+)?(:\d+)?$", "", name), array))
+    if sorted(name for name, _ in found) != sorted(names):
+        raise RnnhwError(f"{label} holds {', '.join(n for n, _ in found) or 'no weights'} of the "
+                         f"layer {own}, but {', '.join(names)} are needed; {hint}.")
+    return [dict(found)[name] for name in names]
+
+
+def _version(text):
+    """The first number of a version of Keras; None where there is none."""
+    text = text.decode() if isinstance(text, bytes) else str(text)
+    found = re.match(r"\d+", text)
+    return found and int(found[0])
+
+
 @contextmanager
 def _legacy(h5py, label, path):
-    """Of an HDF5 file: what ``model_config`` says, and weights by the names of their layers."""
+    """Of an HDF5 file: ``model_config``, weights by the names of their layers, and version."""
     with h5py.File(path, "r") as file:
         text = file.attrs.get("model_config")
         if text is None:
             raise RnnhwError(f"{label} has no model_config: it holds weights without the network; "
                              "save the whole model with model.save(path).")
 
-        def weights(entry, names):
+        def weights(entry, names, part):
             name = entry["config"]["name"]
             group = file.get(f"model_weights/{name}")
             if not isinstance(group, h5py.Group):
                 raise RnnhwError(f"{label} holds no weights of the layer {name}; save the model "
                                  "again after building it.")
-            # a name is that of the weight, and may have a number from TensorFlow's graph behind it
-            found = {re.sub(r"(_\d+)?(:\d+)?$", "", n.split("/")[-1]): n
-                     for n in _names(group, "weight_names")}
-            if sorted(found) != sorted(names):
-                raise RnnhwError(f"{label} holds {', '.join(found) or 'no weights'} of the layer "
-                                 f"{name}, but {', '.join(names)} are needed.")
-            return [_array(h5py, label, group, found[n]) for n in names]
+            held = [(n, n) for n in _names(group, "weight_names")]
+            paths = pick(label, held, entry, names, part, "save the model after building it")
+            return [_array(h5py, label, group, path) for path in paths]
 
-        yield _json(label, "model_config", text), weights
+        yield (_json(label, "model_config", text), weights,
+               _version(file.attrs.get("keras_version", "")))
 
 
-def _folders(entries):
-    """For each layer by name, the folders of it and of its weights; numbered within a class."""
-    count, folders = {}, {}
+def _folder(entries, name):
+    """The folder of a layer; those of one class are numbered."""
+    count = {}
     for entry in entries:
-        kind = entry["class_name"]
-        if kind in FOLDERS:
-            folder, inner = FOLDERS[kind]
-            k = count[kind] = count.get(kind, -1) + 1
-            outer = f"layers/{folder}_{k}" if k else f"layers/{folder}"
-            folders[entry["config"]["name"]] = outer, f"{outer}/{inner}vars"
-    return folders
+        folder = snake(entry["class_name"])
+        k = count[folder] = count.get(folder, -1) + 1
+        if entry["config"]["name"] == name:
+            return f"layers/{folder}_{k}" if k else f"layers/{folder}"
+    raise KeyError(name)
 
 
 @contextmanager
 def _archive(h5py, label, path):
-    """Of a ``.keras`` archive: its ``config.json``, and weights by folders named by class."""
+    """Of a ``.keras`` archive: ``config.json``, weights by folders named by class, and version."""
     with ExitStack() as stack:
         archive = stack.enter_context(zipfile.ZipFile(path))
         for name in (CONFIG, WEIGHTS):
@@ -106,11 +134,15 @@ def _archive(h5py, label, path):
                 raise RnnhwError(f"{label} is a zip archive without {name}, which Keras 3 writes; "
                                  "save the model again with model.save(path).")
         network = _json(label, CONFIG, archive.read(CONFIG))
+        about = {}
+        if ABOUT in archive.namelist():
+            about = _json(label, ABOUT, archive.read(ABOUT))
         file = stack.enter_context(h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r"))
 
-        def weights(entry, names):
+        def weights(entry, names, part):
             name = entry["config"]["name"]
-            outer, folder = _folders(network["config"]["layers"])[name]
+            outer = _folder(network["config"]["layers"], name)
+            folder = "/".join(filter(None, (outer, part.folder, "vars")))
             group = file.get(folder)
             if not isinstance(group, h5py.Group):
                 raise RnnhwError(f"{label} holds no weights of the layer {name} at {folder}, where "
@@ -127,12 +159,12 @@ def _archive(h5py, label, path):
                                  "again after building it.")
             return [_array(h5py, label, group, str(k)) for k in range(len(names))]
 
-        yield network, weights
+        yield network, weights, _version(about.get("keras_version", ""))
 
 
 @contextmanager
 def open_file(path):
-    """The description and the weights of a Keras file, told apart by its first bytes.
+    """Description, weights and version of a Keras file, whose kind its first bytes tell.
 
     Raises
     ------

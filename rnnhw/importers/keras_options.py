@@ -6,22 +6,27 @@ from ..errors import RnnhwError
 
 ACTIVATIONS = {None: "none", "linear": "none", "relu": "relu", "sigmoid": "sigmoid",
                "tanh": "tanh"}
+HEADS = ("softmax", "log_softmax")        # of features, where the model ends
 FLOATS = ("float32", "float64")
 MAKERS = ("keras", "tf_keras", "tensorflow")
-SUPPORTED = ("LSTM, GRU, Dense, TimeDistributed of Dense, Activation, ReLU, Dropout and other "
-             "noise that only training adds")
+MERGES = ("Add", "Average", "Multiply", "Subtract", "Concatenate")
+OPERATIONS = ("Add", "Multiply", "Subtract")     # of two layers, by the same names as layers
+NOTHING = ("Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianDropout", "GaussianNoise",
+           "ActivityRegularization")
+SUPPORTED = ("LSTM, GRU, SimpleRNN, RNN, CuDNNLSTM, CuDNNGRU, Bidirectional, TimeDistributed, "
+             "Embedding, Dense, BatchNormalization, Activation, ReLU, Softmax, Add, Average, "
+             "Multiply, Subtract, Concatenate, Dropout and other noise that only training adds")
 HINTS = {
-    "Bidirectional": "not built yet; one direction is",
-    "SimpleRNN": "not built yet; LSTM and GRU are",
-    "Embedding": "not supported; start the model behind it and give it the vectors",
     "Masking": "not supported; leave it out and give each sequence's length to run",
-    "CuDNNLSTM": "not supported; save the model with LSTM in its place",
-    "CuDNNGRU": "not supported; save the model with GRU in its place",
-    **dict.fromkeys(("Sequential", "Functional"), "not supported inside another model; put its "
-                    "layers into the outer one"),
-    "Softmax": "not supported; cut it off, the arg max of its input is the same",
+    **dict.fromkeys(("Sequential", "Functional", "Model"), "not supported inside another model; "
+                    "put its layers into the outer one"),
 }
-UNBUILT = ("go_backwards", "stateful", "return_state")
+# what is said beside the values that an option may have
+ADVICE = {
+    "mask_zero": "; give each sequence's length to run in its place",
+    "merge_mode": "; add a Concatenate of your own, or name a mode",
+    "renorm": "; train without it",
+}
 
 
 @dataclass(frozen=True)
@@ -40,39 +45,64 @@ class Options:
     only: dict = field(default_factory=dict)
 
 
-def _of(thing, *kinds):
-    return tuple(f"{thing}_{kind}" for kind in kinds)
+def _of(*things):
+    return tuple(f"{thing}_{kind}" for thing in things
+                 for kind in ("initializer", "regularizer", "constraint"))
 
 
 COMMON = ("name", "trainable", "dtype", "batch_input_shape", "batch_shape",
           "activity_regularizer")
-WEIGHTS = ("seed",
-           *_of("kernel", "initializer", "regularizer", "constraint"),
-           *_of("bias", "initializer", "regularizer", "constraint"))
-RECURRENT = Options(
-    need=("units", "activation", "recurrent_activation", "use_bias"),
-    # a mask is needed for zero_output_for_mask to do anything, and no layer here makes one
-    any=("return_sequences", "unroll", "implementation", "dropout", "recurrent_dropout",
-         "zero_output_for_mask", *WEIGHTS,
-         *_of("recurrent", "initializer", "regularizer", "constraint")),
-    only={"activation": ("tanh",), "recurrent_activation": ("sigmoid",),
-          **dict.fromkeys((*UNBUILT, "time_major"), (False,))})
+WEIGHTS = ("seed", *_of("kernel", "bias"))
+FUNCTIONS = (*ACTIVATIONS, "hard_sigmoid")
+# a mask is needed for zero_output_for_mask to do anything, and no layer here makes one; unrolled or
+# not is the same; a stateful layer starts as reset_state leaves it
+RUN = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll",
+       "zero_output_for_mask", "implementation")
+CELL = Options(
+    need=("units", "activation", "use_bias"),
+    any=("dropout", "recurrent_dropout", "implementation", *WEIGHTS, *_of("recurrent")),
+    only={"activation": FUNCTIONS})
+LORA = dict.fromkeys(("lora_rank", "lora_alpha", "quantization_config"), (None,))
+
+
+def _recurrent(more, gates=True):
+    """Options of a layer and of its cell; ``more`` are of the class alone."""
+    need = (*CELL.need, "recurrent_activation") if gates else CELL.need
+    only = CELL.only | ({"recurrent_activation": FUNCTIONS} if gates else {})
+    cell = Options(need, (*CELL.any, *more), only)
+    return Options(need, (*cell.any, *RUN), only | {"time_major": (False,)}), cell
+
+
 OPTIONS = {
     "InputLayer": Options(any=("optional",), only={"sparse": (False,), "ragged": (False,)}),
-    "LSTM": Options(RECURRENT.need, (*RECURRENT.any, "unit_forget_bias"), RECURRENT.only),
-    "GRU": Options(RECURRENT.need, (*RECURRENT.any, "reset_after"), RECURRENT.only),
-    "Dense": Options(need=("units", "activation", "use_bias"), any=WEIGHTS,
-                     only={"activation": tuple(ACTIVATIONS), "lora_rank": (None,),
-                           "lora_alpha": (None,), "quantization_config": (None,)}),
-    "TimeDistributed": Options(need=("layer",)),
-    "Activation": Options(need=("activation",), only={"activation": tuple(ACTIVATIONS)}),
+    "RNN": Options(("cell",), RUN, {"time_major": (False,)}),
+    "StackedRNNCells": Options(("cells",), only={"reverse_state_order": (False,)}),
+    "Bidirectional": Options(("layer", "merge_mode"), ("backward_layer",),
+                             {"merge_mode": ("concat", "sum", "ave", "mul")}),
+    "Dense": Options(("units", "activation", "use_bias"), WEIGHTS,
+                     {"activation": (*ACTIVATIONS, *HEADS), **LORA}),
+    "Embedding": Options(("input_dim", "output_dim"), ("input_length", *_of("embeddings")),
+                         {"mask_zero": (False,), **LORA}),
+    "BatchNormalization": Options(
+        ("axis", "epsilon"),
+        ("momentum", "center", "scale", "synchronized", "fused", "renorm_clipping",
+         "renorm_momentum", *_of("beta", "gamma", "moving_mean", "moving_variance")),
+        {"renorm": (False,), "virtual_batch_size": (None,), "adjustment": (None,)}),
+    "TimeDistributed": Options(("layer",)),
+    "Activation": Options(("activation",), only={"activation": (*ACTIVATIONS, *HEADS)}),
+    "Softmax": Options(any=("axis",)),
     "ReLU": Options(only={"max_value": (None,), "negative_slope": (0,), "threshold": (0,)}),
-    "Dropout": Options(any=("rate", "seed", "noise_shape")),
-    "SpatialDropout1D": Options(any=("rate", "seed", "noise_shape")),
-    "AlphaDropout": Options(any=("rate", "seed", "noise_shape")),
-    "GaussianDropout": Options(any=("rate", "seed")),
-    "GaussianNoise": Options(any=("stddev", "seed")),
+    "Concatenate": Options(("axis",)),
+    **dict.fromkeys(("Add", "Average", "Multiply", "Subtract"), Options()),
+    **dict.fromkeys(NOTHING, Options(any=("rate", "seed", "noise_shape", "stddev", "l1", "l2"))),
 }
+OPTIONS |= {f"CuDNN{kind}": Options(
+    ("units",), ("return_sequences", "return_state", "go_backwards", "stateful", *more,
+                 *WEIGHTS, *_of("recurrent")), {"time_major": (False,)})
+    for kind, more in (("LSTM", ("unit_forget_bias",)), ("GRU", ()))}
+for kind, more, gates in (("LSTM", ("unit_forget_bias",), True), ("GRU", ("reset_after",), True),
+                          ("SimpleRNN", (), False)):
+    OPTIONS[kind], OPTIONS[f"{kind}Cell"] = _recurrent(more, gates)
 
 
 def _text(value):
@@ -116,15 +146,20 @@ def check(label, entry):
     if kind not in OPTIONS:
         hint = HINTS.get(kind, f"not supported; {SUPPORTED} are")
         raise RnnhwError(f"{label} is of the class {kind}, which is {hint}.")
+    if ".ops." in (entry.get("module") or "") and kind not in OPERATIONS:
+        raise RnnhwError(f"{label} is the operation {kind} of keras.ops, which is not supported; "
+                         f"its layer is, and the operations {', '.join(OPERATIONS)}.")
     label, options = f"{label} ({kind})", OPTIONS[kind]
     for key in options.need:
         if key not in config:
             raise RnnhwError(f"{label} has no option {key}; Keras 2 and 3 write it, so save the "
                              "model again.")
-    if "units" in config and (type(config["units"]) is not int or config["units"] < 1):
-        raise RnnhwError(f"{label} has units={_text(config['units'])}; a whole number of at least "
-                         "1 is needed.")
-    check_dtype(label, config.get("dtype"))
+    for key in ("units", "input_dim", "output_dim"):
+        if key in config and (type(config[key]) is not int or config[key] < 1):
+            raise RnnhwError(f"{label} has {key}={_text(config[key])}; a whole number of at least "
+                             "1 is needed.")
+    if kind != "InputLayer":  # its type depends on what reads it
+        check_dtype(label, config.get("dtype"))
     for key, value in config.items():
         if key in options.only:
             _check_value(label, key, value, options.only[key])
@@ -134,11 +169,8 @@ def check(label, entry):
 
 
 def _check_value(label, key, value, values):
-    if value in values:
+    if not isinstance(value, (dict, list)) and value in values:
         return
-    why = "not built yet" if key in UNBUILT else "not supported"
     good = " or ".join(repr(v) for v in values if v is not None or len(values) == 1)
-    hint = f"{key}={good} is"
-    if value == "softmax":
-        hint += "; cut softmax off, the arg max of its input is the same"
-    raise RnnhwError(f"{label} has {key}={_text(value)}, which is {why}; {hint}.")
+    raise RnnhwError(f"{label} has {key}={_text(value)}, which is not supported; {key}={good} is"
+                     f"{ADVICE.get(key, '')}.")

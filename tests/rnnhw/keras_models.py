@@ -19,7 +19,9 @@ NOISE = (lambda: L.Dropout(0.3), lambda: L.SpatialDropout1D(0.3), lambda: L.Gaus
 
 def shake(model, rng, scale=0.6):
     """``model`` with random weights, all different, biases too."""
-    model.set_weights([rng.uniform(-scale, scale, w.shape) for w in model.get_weights()])
+    found = [rng.uniform(-scale, scale, w.shape) for w in model.weights]
+    model.set_weights([np.abs(value) + 0.3 if "variance" in w.path else value
+                       for w, value in zip(model.weights, found)])
     return model
 
 

@@ -20,6 +20,16 @@ class Own(L.GRU):
     pass
 
 
+@keras.saving.register_keras_serializable(package="ours")
+class OwnLSTM(L.LSTM):
+    pass
+
+
+@keras.saving.register_keras_serializable(package="ours")
+class OwnCell(L.GRUCell):
+    pass
+
+
 def bend(x):
     return x
 
@@ -34,20 +44,34 @@ class Net(keras.Model):
 
 
 LAYERS = [
-    (lambda: L.Bidirectional(L.LSTM(2), name="it"),
-     r"^it is of the class Bidirectional, which is not built yet; one direction is\."),
-    (lambda: L.SimpleRNN(2, name="it"),
-     r"^it is of the class SimpleRNN, which is not built yet; LSTM and GRU are\."),
+    (lambda: L.Bidirectional(OwnLSTM(2), name="it"),
+     r"^it\.forward \(Bidirectional\) wraps a OwnLSTM, which is not supported; LSTM, GRU, SimpleR"),
+    (lambda: L.RNN(OwnCell(2), name="it"),
+     r"^it \(RNN\) has a cell of the class OwnCell, which is not supported; LSTMCell, GRUCell, S"),
+    (lambda: L.RNN([L.GRUCell(2), OwnCell(2)], name="it"), r"^it\.1 \(RNN\) has a cell of the cla"),
+    (lambda: L.Bidirectional(L.LSTM(2, activation="elu"), name="it"),
+     r"^it\.forward \(LSTM\) has activation='elu', which is not supported; activation='linear' or"),
+    (lambda: L.Bidirectional(L.LSTM(2), "sum", name="it",
+                             backward_layer=L.GRU(2, recurrent_activation="elu",
+                                                  go_backwards=True)),
+     r"^it\.backward \(GRU\) has recurrent_activation='elu', which is not supported; recurrent_ac"),
+    (lambda: L.RNN([L.GRUCell(2), L.SimpleRNNCell(2, activation="elu")], name="it"),
+     r"^it\.1 \(SimpleRNNCell\) has activation='elu', which is not supported"),
     (lambda: L.Masking(name="it"), r"^it is of the class Masking, which is not supported; leave it "
                                    r"out and give each sequence's length to run\."),
-    (lambda: L.Softmax(name="it"), r"^it is of the class Softmax, which is not supported; cut it "
-                                   r"off, the arg max of its input is the same\."),
     (lambda: keras.Sequential([L.GRU(2)], name="it"),
      r"^it is of the class Sequential, which is not supported inside another model; put its"),
-    (lambda: L.RNN(L.LSTMCell(2), name="it"),
-     r"^it is of the class RNN, which is not supported; LSTM, GRU, Dense, TimeDistributed of D"),
     (lambda: L.Conv1D(2, 3, name="it"), r"^it is of the class Conv1D, which is not supported; LST"),
-    (lambda: L.BatchNormalization(name="it"), r"^it is of the class BatchNormalization, which is "),
+    (lambda: L.LayerNormalization(name="it"), r"^it is of the class LayerNormalization, which is "),
+    (lambda: L.UnitNormalization(name="it"), r"^it is of the class UnitNormalization, which is no"),
+    (lambda: L.Flatten(name="it"), r"^it is of the class Flatten, which is not supported; LSTM, "),
+    (lambda: L.Permute((2, 1), name="it"), r"^it is of the class Permute, which is not supported"),
+    (lambda: L.TimeDistributed(L.LayerNormalization(), name="it"),
+     r"^it \(TimeDistributed\) wraps a LayerNormalization, which is not supported; Dense, BatchNo"),
+    (lambda: L.BatchNormalization(axis=1, name="it"),
+     r"^it \(BatchNormalization\) has axis=1, which is not supported; axis=-1, the features, is\."),
+    (lambda: L.GRU(2, return_sequences=True, go_backwards=True),
+     r" gives a sequence turned in time, as go_backwards does; give its last step, or put it into"),
     (lambda: L.GlobalAveragePooling1D(name="it"), r"^it is of the class GlobalAveragePooling1D, "),
     (lambda: L.LeakyReLU(name="it"), r"^it is of the class LeakyReLU, which is not supported"),
     (lambda: L.Lambda(lambda x: x, name="it"), r"^it is of the class Lambda, which is not suppor"),
@@ -60,8 +84,7 @@ LAYERS = [
     (lambda: L.ReLU(threshold=0.5, name="it"), r"has threshold=0\.5, which is not supported; thr"),
     (lambda: L.Activation("gelu", name="it"),
      r"^it \(Activation\) has activation='gelu', which is not supported; activation='linear' or "
-     r"'relu' or 'sigmoid' or 'tanh' is\."),
-    (lambda: L.Activation("tanh", name="it"), r"^it \(Activation\) does not follow a Dense layer;"),
+     r"'relu' or 'sigmoid' or 'tanh' or 'softmax' or 'log_softmax' is\."),
     (lambda: L.Dense(2, activation=bend, name="it"),
      r"^it \(Dense\) has activation='bend', which is not supported"),
     (lambda: L.Dense(2, activation=L.LeakyReLU(), name="it"), r"^it \(Dense\) has activation='Lea"),
@@ -90,14 +113,48 @@ def test_files_refuse_as_live_models_do(tmp_path):
                 load(save(model, tmp_path / name))
 
 
-def test_embedding_and_images_are_refused():
-    first = L.Input((5,), dtype="int32", name="in")
-    with pytest.raises(RnnhwError, match=r"^in \(InputLayer\) has dtype='int32', which is not sup"):
-        from_keras(keras.Model(first, L.GRU(2)(L.Embedding(7, 3)(first))))
+def embedding(*more, shape=(5,), dtype="int32", before=()):
+    first = value = L.Input(shape, dtype=dtype, name="in")
+    for layer in before:
+        value = layer(value)
+    vectors = L.Embedding(7, 3, name="e")(value)
+    return keras.Model(first, L.GRU(2)(L.Concatenate()([vectors, *(f(first) for f in more)])))
+
+
+@pytest.mark.parametrize("make, text", [
+    (lambda: embedding(dtype="float16"), r"^in \(InputLayer\) has dtype='float16', which is not sup"
+                                         r"ported; dtype='float32' or 'float64' is, and whole nu"),
+    (lambda: embedding(dtype="bool"), r"^in \(InputLayer\) has dtype='bool', which is not support"),
+    (lambda: embedding(L.Embedding(9, 2, name="f")), r"^f \(Embedding\) is not the only one that re"
+                                                     r"ads the model's input; give the model vec"),
+    (lambda: embedding(dtype="float32", before=[L.Dense(5)]),
+     r"^e \(Embedding\) is not the only one that reads the model's input"),
+], ids=range(4))
+def test_embeddings_that_are_refused(make, text):
+    with pytest.raises(RnnhwError, match=text):
+        from_keras(make())
+
+
+def test_inputs_with_features_are_not_embedded():
+    first = L.Input((5, 3), dtype="int32")
+    model = keras.Model(first, L.Embedding(7, 3, name="e")(first))
+    with pytest.raises(RnnhwError, match=r"^e \(Embedding\) takes inputs with features, but \(batc"
+                                         r"h, steps\) of whole numbers is supported\."):
+        from_keras(model)
+
+
+def test_an_input_that_is_embedded_and_read_as_it_is():
     first = L.Input((5,), name="in")
-    with pytest.raises(RnnhwError, match=r"^e is of the class Embedding, which is not supported; s"
-                                         r"tart the model behind it and give it the vectors\."):
-        from_keras(keras.Model(first, L.GRU(2)(L.Embedding(7, 3, name="e")(first))))
+    parts = [L.GRU(2)(L.Embedding(7, 3, name="e")(first)), L.Dense(2, name="d")(first)]
+    out = L.Concatenate()(parts)
+    with pytest.raises(RnnhwError, match=r"^d reads the input as it is, which e embeds; all or no"):
+        from_keras(keras.Model(first, out))
+
+
+def test_whole_numbers_and_images_are_refused():
+    first = L.Input((5, 2), dtype="int32", name="in")
+    with pytest.raises(RnnhwError, match=r"^in \(InputLayer\) has dtype='int32', which is not sup"):
+        from_keras(keras.Model(first, L.GRU(2)(first)))
     with pytest.raises(RnnhwError, match=r"^in takes inputs of shape \(any, 4, 5, 3\); \(batch, ste"
                                          r"ps, features\), or \(batch, features\) for Dense lay"):
         first = L.Input((4, 5, 3), name="in")
@@ -114,14 +171,13 @@ def two_outputs():
     return keras.Model(first, [L.GRU(2)(first), L.LSTM(2)(first)], name="net")
 
 
-def branch():
+def joined(join, *makes):
     first = L.Input((5, 3))
-    return keras.Model(first, L.Add(name="add")([L.Dense(3)(first), first]), name="net")
+    return keras.Model(first, join([make(first) for make in makes]), name="net")
 
 
-def shared():
-    first, layer = L.Input((5, 3)), L.Dense(3, name="d")
-    return keras.Model(first, layer(layer(first)), name="net")
+def same(x):
+    return x
 
 
 def states(*names):
@@ -140,30 +196,62 @@ def called(layer, **options):
     return keras.Model(first, layer(first, **options))
 
 
+def twice():
+    first, layer = L.Input(batch_shape=(1, 5, 3)), L.GRU(3, stateful=True, name="it",
+                                                        return_sequences=True)
+    return keras.Model(first, L.Add()([layer(first), layer(L.Dense(3)(first))]))
+
+
 def operation():
     first = L.Input((5, 3))
     return keras.Model(first, keras.ops.tanh(L.Dense(2)(first)))
 
 
 @pytest.mark.parametrize("make, text", [
-    (two_inputs, r"^net has 2 inputs; a model here is one chain of layers, from one input to one "),
-    (two_outputs, r"^net has 2 outputs; a model here is one chain of layers"),
-    (branch, r"^add \(Add\) takes 2 inputs; a model here is one chain"),
-    (shared, r"^d \(Dense\) is called 2 times; a model here is one chain"),
-    (states, r"^it \(LSTM\) takes 3 inputs; a model here is one chain"),
+    (two_inputs, r"^net has 2 inputs; a model here has one of each\."),
+    (two_outputs, r"^net has 2 outputs; a model here has one of each\."),
+    (states, r"^it \(LSTM\) takes 3 inputs; one, and no states to start from, is supported\."),
     (lambda: states("initial_state"), r"^it \(LSTM\) is called with initial_state, which is not "),
     (lambda: called(L.Dropout(0.5, name="it"), training=True),
      r"^it \(Dropout\) is called with training, which is not supported; its input alone is\."),
+    (lambda: joined(L.Maximum(name="it"), same, L.GRU(3, return_sequences=True)),
+     r"^it is of the class Maximum, which is not supported"),
+    (lambda: joined(L.Dot(1, name="it"), same, same), r"^it is of the class Dot, which is not sup"),
+    (lambda: joined(L.Concatenate(1, name="it"), same, same),
+     r"^it \(Concatenate\) has axis=1, which is not supported; axis=-1, the features, is\."),
+    (lambda: joined(L.Add(name="it"), same, L.Dense(1)),
+     r"^it \(Add\) joins 3 and 1 features; two values or more of one size are supported\."),
+    (lambda: joined(L.Add(name="it"), L.GRU(3, return_sequences=True), L.GRU(3)),
+     r"^it \(Add\) joins sequences and last steps; set return_sequences alike in front of it\."),
+    (lambda: joined(L.Add(name="it"), same, L.GRU(3, return_sequences=True, go_backwards=True)),
+     r"^it \(Add\) joins sequences in the order of time and turned ones, which go_backwards gives"),
+    (lambda: joined(lambda parts: L.GRU(2)(parts[0]), L.Dense(2, "softmax", name="it")),
+     r"^it \(Dense\) has activation='softmax', which is supported where the model ends, but gru"),
+    (lambda: joined(lambda parts: L.ReLU(name="r")(parts[0]), L.Softmax(name="it")),
+     r"^it \(Softmax\) has activation='softmax', which is supported where the model ends, but r r"),
+    (lambda: joined(lambda parts: L.Concatenate(name="c")(parts), L.Softmax(name="it"), same),
+     r"^it \(Softmax\) has activation='softmax', which is supported where the model ends, but c r"),
+    (lambda: joined(lambda parts: L.Softmax(name="r")(parts[0]), L.Softmax(name="it")),
+     r"^it \(Softmax\) has activation='softmax', which is supported where the model ends, but r r"),
+    (lambda: joined(lambda parts: keras.ops.maximum(*parts), same, same),
+     r"^maximum\w* is of the class Maximum, which is not supported; LSTM"),
+    (lambda: joined(lambda parts: parts[0] + 1.0, same),
+     r"^add\w* \(Add\) is called with argument 1, which is not supported; its input alone is\."),
+    (lambda: joined(lambda parts: keras.ops.softmax(parts[0], axis=1), same),
+     r"^softmax\w* is the operation Softmax of keras\.ops, which is not supported; its layer is, "),
+    (lambda: joined(lambda parts: keras.ops.average(*parts), same),
+     r"^average\w* is the operation Average of keras\.ops, which is not supported; its layer is, "),
     (operation, r"^tanh\w* is of the class Tanh, which is not supported; LSTM, GRU"),
-    (lambda: functional([L.GRU(2, return_state=True, name="it"), lambda out: out[1]], (5, 3)),
-     r"takes output 1 of call 0 of the layer it; the first of the first is supported\."),
+    (lambda: functional([L.LSTM(2, return_state=True, name="it"), lambda out: out[2]], (5, 3)),
+     r" takes output 2 of the layer it, the cell state, which is not supported; its output, and t"),
+    (lambda: functional([L.RNN([L.GRUCell(2), L.GRUCell(2)], return_state=True, name="it"),
+                         lambda out: out[1]], (5, 3)),
+     r" takes output 1 of the layer it, which is not supported; its output, and the state h that "),
+    (twice, r"^it \(GRU\) is called more than once with stateful=True, which carries its state fr"),
     (Net, r"^net is of the class Net, which is not one of Keras's own; what it computes cannot be"),
-    (lambda: sequential(L.Dense(3, activation="relu"), L.Activation("tanh", name="it")),
-     r"^it \(Activation\) follows another activation \(relu\); one after a Dense layer is suppo"),
-    (lambda: sequential(L.GRU(3), L.ReLU(name="it")), r"^it \(ReLU\) does not follow a Dense lay"),
     (lambda: sequential(L.Dropout(0.2)), r" has no recurrent or Dense layer; at least one is nee"),
     (lambda: keras.Sequential([L.GRU(2, name="it")]),
-     r"^it has 0 weights, but 3 \(kernel, recurrent_kernel, bias\) are needed; build the model fi"),
+     r" holds no weights of the layer it, but kernel, recurrent_kernel, bias are needed; build th"),
     (lambda: 5, r"^from_keras takes a Keras model, not int; of a file, rnnhw\.load takes the path"),
 ])
 def test_models_that_are_refused(make, text):
