@@ -1,78 +1,156 @@
-"""Weights and options of ONNX's LSTM and GRU operators, and of linear ones."""
+"""Weights and options of ONNX's operators LSTM, GRU and RNN, and the matrix of a MatMul."""
 
 import numpy as np
 
-from ..model import GATES, Recurrent
+from ..model import Recurrent
 from .onnx_moves import numbers
 
 # Position in ONNX's order (i o f c and z r h) of PyTorch's gates (i f g o and r z n).
-GATE_ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2)}
-DEFAULTS = {"lstm": ("Sigmoid", "Tanh", "Tanh"), "gru": ("Sigmoid", "Tanh")}
+GATE_ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2), "rnn": (0,)}
+COUPLED_ORDER = (0, 3, 1)          # i g o: with input_forget there is no f
+PEEPHOLE_ORDER = {False: (0, 2, 1), True: (0, 1)}
+DEFAULTS = {"lstm": ("Sigmoid", "Tanh", "Tanh"), "gru": ("Sigmoid", "Tanh"), "rnn": ("Tanh",)}
+DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
+INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 
 
-def check_recurrent(node, args, steps):
-    """Refuse inputs and attributes that would change what an LSTM or GRU computes.
+def directions(node):
+    """For each direction of an operator, whether it runs backwards."""
+    direction = node.attributes.get("direction", "forward")
+    if direction not in DIRECTIONS:
+        raise node.error(f"has direction {direction!r}; {', '.join(DIRECTIONS)} are supported.")
+    return DIRECTIONS[direction]
 
-    Parameters
-    ----------
-    args : dict of arrays or None by name
-    steps : int
-        Full length of the sequences.
-    """
-    a, defaults = node.attributes, DEFAULTS[node.op.lower()]
-    if a.get("direction", "forward") != "forward":
-        raise node.error(f"has direction {a['direction']!r}, which is not built yet; 'forward' is.")
+
+def layout(node):
+    """0 for (seq_len, batch, ...), 1 for (batch, seq_len, ...)."""
+    found = node.attributes.get("layout", 0)
+    if found not in (0, 1):
+        raise node.error(f"has layout {found}; 0 and 1 are supported.")
+    return found
+
+
+def check_lengths(node, value, steps):
+    """Refuse constant sequence_lens that are not the full length of the sequences."""
+    if value is not None and set(numbers(value)) != {steps}:
+        raise node.error(f"has constant sequence_lens {sorted(set(numbers(value)))} for sequences "
+                         f"of {steps} steps, which is not supported; leave them out, or make them "
+                         "an input of the graph.")
+
+
+def _activations(node, cell, count):
+    """Options of the layers of all directions for the activations."""
+    a, defaults = node.attributes, DEFAULTS[cell] * count
     for key in ("clip", "activation_alpha", "activation_beta"):
         if a.get(key):
             raise node.error(f"has the attribute {key}, which is not supported; leave it out.")
-    if a.get("input_forget", 0):
-        raise node.error("has input_forget=1, which is not supported; 0 is.")
     named = [v.decode() if isinstance(v, bytes) else v for v in a.get("activations", defaults)]
-    if [v.lower() for v in named] != [v.lower() for v in defaults]:
+    if len(named) != len(defaults):
+        raise node.error(f"has {len(named)} activations; {len(defaults)} are needed.")
+    lower, taken = [v.lower() for v in named], [v.lower() for v in defaults]
+    if cell == "rnn" and set(lower) <= {"tanh", "relu"}:
+        return [{"activation": v} for v in lower]
+    if lower != taken:
+        wanted = "Tanh or Relu" if cell == "rnn" else ", ".join(DEFAULTS[cell])
         raise node.error(f"has the activations {', '.join(named)}, which are not supported; "
-                         f"{', '.join(defaults)} are.")
-    if args["P"] is not None:
-        raise node.error("has the input P (peepholes), which is not built yet.")
-    if args["sequence_lens"] is not None and set(numbers(args["sequence_lens"])) != {steps}:
-        raise node.error("has sequence_lens other than the full length, which is not supported; "
-                         "leave them out.")
-    for name in ("initial_h", "initial_c"):
-        if args[name] is not None and np.any(args[name]):
-            raise node.error(f"has an {name} that is not zero, which is not built yet; sequences "
-                             "start at zero state.")
+                         f"{wanted} are.")
+    return [{}] * count
 
 
-def recurrent_layer(node, args):
-    """The layer of an LSTM or GRU node, gates in PyTorch's order; ``args`` are arrays by name.
+def options(node):
+    """Options of the layer of each direction."""
+    cell, a = node.op.lower(), node.attributes
+    found = _activations(node, cell, len(directions(node)))
+    if cell == "gru":
+        found = [o | {"reset_after": bool(a.get("linear_before_reset", 0))} for o in found]
+    if cell == "lstm":
+        found = [o | {"input_forget": bool(a.get("input_forget", 0))} for o in found]
+    return found
+
+
+def shapes(node, args):
+    """Check the shapes of all weights; number of units.
 
     Raises
     ------
     RnnhwError
         Naming the weight that is missing or of a wrong shape.
-
-    Reference: ONNX operators LSTM and GRU, versions 7 to 22.
     """
-    cell, b = node.op.lower(), args["B"]
-    gates = len(GATES[cell])
+    gates, count = len(GATE_ORDER[node.op.lower()]), len(directions(node))
+    for name in ("W", "R"):
+        if args[name] is None:
+            raise node.error(f"has no input {name}, which is needed.")
     n = node.attributes.get("hidden_size") or np.shape(args["R"])[-1]
-    for name, shape in (("W", (1, gates * n, None)), ("R", (1, gates * n, n)),
-                        ("B", (1, 2 * gates * n))):
+    wanted = {"W": (count, gates * n, None), "R": (count, gates * n, n),
+              "B": (count, 2 * gates * n), "P": (count, 3 * n)}
+    for name, shape in wanted.items():
         found = np.shape(args[name])
-        if not (name == "B" and b is None) and (len(found) != len(shape) or any(
+        if args[name] is not None and (len(found) != len(shape) or any(
                 s not in (None, f) for s, f in zip(shape, found))):
-            wanted = ", ".join("any" if s is None else str(s) for s in shape)
-            raise node.error(f"has {name} of shape {found}, but ({wanted}) is needed.")
+            text = ", ".join("any" if s is None else str(s) for s in shape)
+            raise node.error(f"has {name} of shape {found}, but ({text}) is needed.")
+    return n
 
-    def reorder(value):
-        blocks = np.asarray(value, np.float64).reshape(gates, n, *value.shape[1:])
-        return blocks[list(GATE_ORDER[cell])].reshape(value.shape)
 
-    return Recurrent(cell=cell, weight_ih=reorder(args["W"][0]), weight_hh=reorder(args["R"][0]),
-                     bias_ih=None if b is None else reorder(b[0, :gates * n]),
-                     bias_hh=None if b is None else reorder(b[0, gates * n:]),
-                     reset_after=cell == "lstm" or bool(
-                         node.attributes.get("linear_before_reset", 0)),
-                     name=node.name)
+def initial_states(node, args, n, batch):
+    """The initial states of each direction by name.
+
+    Raises
+    ------
+    RnnhwError
+        If a state is of a wrong shape, or differs between the sequences of a batch.
+    """
+    count = len(directions(node))
+    found = [{} for _ in range(count)]
+    for name in ("initial_h", "initial_c"):
+        value = args[name]
+        if value is None:
+            continue
+        value, shape = np.asarray(value, np.float64), (count, batch, n)
+        shape = (batch, count, n) if layout(node) else shape
+        if value.shape != shape:
+            raise node.error(f"has {name} of shape {value.shape}, but {shape} is needed.")
+        value = value.swapaxes(0, 1) if layout(node) else value
+        if (value != value[:, :1]).any():
+            raise node.error(f"has an {name} that differs between the sequences of a batch, which "
+                             "is not supported; one state for all is.")
+        for d in range(count):
+            found[d][name[-1]] = value[d, 0]
+    return found
+
+
+def recurrent_layer(node, args, d, view, n, initial):
+    """The layer of direction ``d`` of an operator, gates in PyTorch's order.
+
+    Parameters
+    ----------
+    args : dict of arrays by name
+    view : View of its input
+    n : number of units
+    initial : dict of its initial states
+
+    Reference: ONNX operators LSTM, GRU and RNN, versions 7 to 22.
+    """
+    cell = node.op.lower()
+    taken = options(node)[d]
+    coupled, gates = taken.get("input_forget", False), len(GATE_ORDER[cell])
+    order = COUPLED_ORDER if coupled else GATE_ORDER[cell]
+
+    def reorder(value, order=order):
+        blocks = np.asarray(value, np.float64).reshape(-1, n, *value.shape[1:])
+        return blocks[list(order)].reshape(-1, *value.shape[1:])
+
+    b, p = args["B"], args["P"]
+    bias_ih = np.zeros(gates * n) if b is None else b[d, :gates * n]
+    weight, bias = view.taken(reorder(args["W"][d]))
+    backward = directions(node)[d]
+    return Recurrent(
+        cell, node.name if len(directions(node)) == 1 else f"{node.name}.{'fr'[backward]}",
+        taken, weight_ih=weight, weight_hh=reorder(args["R"][d]),
+        bias_ih=reorder(bias_ih) + bias,
+        bias_hh=None if b is None else reorder(b[d, gates * n:]),
+        peephole=None if p is None or not np.any(p[d]) else reorder(p[d], PEEPHOLE_ORDER[coupled]),
+        reverse=backward, initial=initial)
 
 
 def matrix(node, value, rank):

@@ -1,24 +1,27 @@
 """Follow every value of an ONNX graph from its input through layers to its outputs.
 
-The graph is run on labels instead of numbers: each value of the input, and of each layer's
-output, is one integer, ``base + row*size + unit``, where a row is one step of one sequence.
-Operators that move values move labels, so a layer sees at once whether it gets the units of one
-step in their order, and an output whether it holds every step or the last, whatever the route.
+The graph is run on labels instead of numbers (:mod:`rnnhw.importers.onnx_sources`). Operators that
+move values move labels, so a layer sees at once which units of which steps it gets, and an output
+whether it holds every step or the last, whatever the route.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ..errors import RnnhwError
 from ..model import Linear
-from .onnx_input import GraphInput
-from .onnx_layers import check_recurrent, matrix, recurrent_layer
+from . import onnx_elementwise as elementwise
+from . import onnx_layers as layers
 from .onnx_moves import ARITHMETIC, MOVES
+from .onnx_sources import Sources
 
 ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
-LAYERS = ("LSTM", "GRU", "Gemm", "MatMul", "Add", *ACTIVATIONS)
+RECURRENT = ("LSTM", "GRU", "RNN")
+LAYERS = (*RECURRENT, "Gemm", "MatMul", *ACTIVATIONS)
 SUPPORTED = tuple(dict.fromkeys((*LAYERS, *MOVES, *ARITHMETIC, "Shape")))
+FLOATS = (1, 11)           # ONNX's numbers of float and double
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,21 +31,11 @@ class Labels:
     ids: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
-    """Where labels come from: the output of the last layer of ``chain``, ``size`` units a row.
-
-    ``kind`` is x (the graph's input), y (steps), h (the last step, as a recurrent layer's Y_h) or c
-    (the last cell state).
-    """
-
-    chain: tuple
-    kind: str
-    size: int
-    base: int
+class Lengths:
+    """The graph's input that says how long each sequence is."""
 
 
-class Trace:
+class Trace(Sources):
     """Labels of all values of a graph for one shape of its input.
 
     Parameters
@@ -50,55 +43,34 @@ class Trace:
     constants : dict of arrays by name
     nodes : list of Node, in order
     name, shape : of the graph's input
+    lengths : name of the graph's input that gives the lengths of sequences, or None
     layers : dict
         Layers made before, by node and role; filled here.
 
     Members
     -------
-    values : dict of arrays and :class:`Labels` by name
-    input : GraphInput
-    order : (seq_len, batch) row of each step, as the first recurrent layer takes them
+    values : dict of arrays, :class:`Labels` and :class:`Lengths` by name
 
     Raises
     ------
     RnnhwError
-        Naming the node, if it is of another kind or cannot be part of a chain of layers.
+        Naming the node, if it is of another kind or cannot be part of a model.
     """
 
-    def __init__(self, constants, nodes, name, shape, layers):
+    def __init__(self, constants, nodes, name, shape, lengths, layers):
+        super().__init__(shape, lengths is not None)
         self.values = dict(constants)
         self.layers = layers
-        self.input = GraphInput(shape)
-        self.order = None
-        self.total = self.input.ids.size
-        self.sources = [Source((), "x", 0, 0)]
         self.values[name] = Labels(self.input.ids)
+        if lengths is not None:
+            self.values[lengths] = Lengths()
         for node in nodes:
             results = self._results(node, [self.values.get(name) for name in node.inputs])
             self.values.update((name, value) for name, value in zip(node.outputs, results) if name)
         if self.order is None and self.rows:
             self.order = np.arange(self.rows)[:, None]
 
-    @property
-    def rows(self):
-        """Number of rows: steps of all sequences."""
-        return 0 if self.input.rows is None else len(self.input.rows)
-
-    def source(self, ids):
-        """Where ``ids`` come from, or None if from several places."""
-        low, high = (ids.min(), ids.max()) if ids.size else (0, -1)
-        for source in reversed(self.sources):
-            if low >= source.base:
-                top = source.base + source.size * self.rows if source.chain else self.input.ids.size
-                return source if low <= high < top else None
-        return None
-
-    def _new(self, chain, kind, size):
-        self.sources.append(Source(chain, kind, size, self.total))
-        self.total += self.rows * size
-        return self.sources[-1]
-
-    def _layer(self, node, role, make):
+    def _make(self, node, role, make):
         """The layer that ``node`` makes, made once."""
         key = (node.outputs, role)
         if key not in self.layers:
@@ -106,8 +78,13 @@ class Trace:
         return self.layers[key]
 
     def _results(self, node, args):
-        if node.op in ("LSTM", "GRU"):
+        if node.op in RECURRENT:
             return self._recurrent(node, args)
+        if any(isinstance(a, Lengths) for a in args):
+            if node.op in ("Identity", "Cast"):
+                return [args[0]]
+            raise node.error("takes the lengths of sequences, which sequence_lens of a recurrent "
+                             "operator alone does.")
         labels = [isinstance(a, Labels) for a in args]
         if not any(labels):
             return [self._numpy(node, args)]
@@ -115,18 +92,15 @@ class Trace:
             return [self._numpy(node, [args[0].ids])]
         if node.op in MOVES:
             return [self._move(node, args, labels)]
-        if node.op == "Cast" and node.attributes["to"] in (1, 11):
+        if node.op == "Cast" and node.attributes["to"] in FLOATS:
             return [args[0]]
         if node.op in ("Gemm", "MatMul"):
             return [self._product(node, args)]
         if node.op in ACTIVATIONS:
-            return [self._activation(node, args[0].ids)]
-        if node.op == "Add":
-            if all(labels):
-                raise node.error("adds two activations, which is not supported; an added constant "
-                                 "(a bias) behind MatMul is.")
-            ids, value = (args[0].ids, args[1]) if labels[0] else (args[1].ids, args[0])
-            return [self._bias(node, ids, value)]
+            return [Labels(elementwise.activation(self, self._make, node, args[0].ids,
+                                                  ACTIVATIONS[node.op]))]
+        if node.op in ("Add", "Sub", "Mul", "Div", "Neg"):
+            return [Labels(self._sum(node, args, labels))]
         raise node.error("acts on activations, which is not supported; it is known in the "
                          "arithmetic of shapes only.")
 
@@ -156,74 +130,72 @@ class Trace:
             raise node.error("gives its mask, which is not supported; export in eval mode.")
         return Labels(self._numpy(node, [a.ids if isinstance(a, Labels) else a for a in args]))
 
-    def _rows(self, node, ids, size):
-        """Source and rows of ``ids`` (..., size); refused unless each is one step in order."""
-        source = self.source(ids)
-        if source is None:
-            raise node.error("takes values of several layers, which is not supported; a chain of "
-                             "layers is.")
-        if source.kind == "c":
-            raise node.error("takes a cell state (Y_c), which is not supported; Y and Y_h are.")
+    def _features(self, node, ids, size):
+        """The view of ``size`` features on the last axis."""
         if ids.shape[-1] != size:
             raise node.error(f"takes {size} features, but its input has {ids.shape[-1]}; fix the "
                              "sizes of the layers, or declare the number of features in the "
                              "graph's input.")
-        if source.kind == "x":
-            if self.input.rows is None:
-                self.input.take(node, ids.reshape(-1, size))
-            ids = self.input.canonical(ids)
-        first = ids[..., 0] - source.base
-        units = source.size if source.chain else self.input.rows.shape[1]
-        if units != size or (first % size).any() or (ids - ids[..., :1] != np.arange(size)).any():
-            raise node.error("does not take the features of one step in their order: steps are "
-                             "mixed, or features left out or exchanged, which is not supported.")
-        return source, first // size
+        return self.view(node, ids)
 
     def _recurrent(self, node, args):
-        layout = node.attributes.get("layout", 0)
+        batch_first, backwards = layers.layout(node), layers.directions(node)
         if not isinstance(args[0], Labels):
             raise node.error("has an input X that does not depend on the graph's input.")
         ids = args[0].ids
         if ids.ndim != 3:
             raise node.error(f"has an input X of rank {ids.ndim}; 3 is needed.")
-        ids = ids.transpose(1, 0, 2) if layout else ids
-        names = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-        args = dict(zip(names, args + [None] * 8))
-        for name in names[1:]:
-            if isinstance(args[name], Labels):
+        ids = ids.transpose(1, 0, 2) if batch_first else ids
+        args = dict(zip(layers.INPUTS, args + [None] * 8))
+        for name in layers.INPUTS[1:]:
+            if isinstance(args[name], Labels) or isinstance(args[name], Lengths) and (
+                    name != "sequence_lens"):
                 raise node.error(f"has an input {name} that depends on the graph's input, which is "
                                  "not supported; it must be a constant.")
-        check_recurrent(node, args, len(ids))
-        layer = self._layer(node, "cell", lambda: recurrent_layer(node, args))
-        source, rows = self._rows(node, ids, layer.input_size)
-        complete = np.array_equal(np.sort(rows, None), np.arange(self.rows))
-        if source.kind == "h" or not complete:
+        if isinstance(args["sequence_lens"], Lengths) != self.lengths:
+            raise node.error("has no sequence_lens, but others have; give all the same.")
+        if not self.lengths:
+            layers.check_lengths(node, args["sequence_lens"], len(ids))
+        n = layers.shapes(node, args)
+        view = self._features(node, ids, args["W"].shape[2])
+        self._check_steps(node, view)
+        initial = layers.initial_states(node, args, n, ids.shape[1])
+        outputs = {kind: [] for kind in "yhc"}
+        for d, backward in enumerate(backwards):
+            layer = self._make(node, d, partial(layers.recurrent_layer, node, args, d, view, n,
+                                                initial[d]))
+            entry = self.enter(layer, view.sources)
+            for kind in "yhc"[:len(node.outputs)]:
+                k = self.add(entry, kind, n, 0 if backward else self.forward)
+                rows = self.order if kind == "y" else np.arange(self.order.shape[1])
+                outputs[kind].append(self.labels(k, rows))
+        found = []
+        for kind in "yhc"[:len(node.outputs)]:
+            ids = np.stack(outputs[kind], axis=-3)  # the axis of directions
+            found.append(Labels(np.moveaxis(ids, -2, 0) if batch_first else ids))
+        return found
+
+    def _check_steps(self, node, view):
+        """Refuse a recurrent layer that does not run over every step in its order."""
+        if view.kind == "h" or not np.array_equal(np.sort(view.rows, None), np.arange(self.rows)):
             raise node.error("does not take every step of the layer before; a recurrent layer "
                              "behind one that gives only some of its steps is not supported.")
         if self.order is None:
-            self.input.check_order(node, rows)
-            self.order = rows
-        if self.order.shape != rows.shape or (self.order != rows).any():
+            self.input.check_order(node, view.rows)
+            self.order = view.rows
+        if self.order.shape != view.rows.shape or (self.order != view.rows).any():
             raise node.error("runs over its input in another order than the recurrent layer "
                              "before it; the sequence axis must stay the same.")
-        n, chain = layer.hidden_size, source.chain + (layer,)
-        outputs = []
-        for kind in "yhc"[:len(node.outputs)]:
-            ids = self._new(chain, kind, n).base + self.order[..., None] * n + np.arange(n)
-            ids = ids if kind == "y" else ids[-1]
-            ids = np.expand_dims(ids, -3)  # the axis of directions
-            if layout:
-                ids = np.moveaxis(ids, -2, 0)
-            outputs.append(Labels(ids))
-        return outputs
 
     def _linear(self, node, ids, weight):
         """Labels of ``W x`` for the steps on the last axis of ``ids``; weight (out, in)."""
-        source, rows = self._rows(node, ids, weight.shape[1])
-        layer = self._layer(node, "weight", lambda: Linear(weight=weight, name=node.name))
-        kind, n = "y" if source.kind == "x" else source.kind, layer.output_size
-        base = self._new(source.chain + (layer,), kind, n).base
-        return base + rows[..., None] * n + np.arange(n)
+        view = self._features(node, ids, weight.shape[1])
+
+        def make():
+            taken, bias = view.taken(weight)
+            return Linear(weight=taken, bias=bias, name=node.name)
+
+        return self.labels(self.place(self._make(node, "weight", make), view), view.rows)
 
     def _product(self, node, args):
         a, b = args[:2]
@@ -233,7 +205,8 @@ class Trace:
                              "a constant.")
         if node.op == "MatMul":
             ids = (a if isinstance(a, Labels) else b).ids
-            a, b = (v if isinstance(v, Labels) else matrix(node, v, ids.ndim) for v in (a, b))
+            a, b = (v if isinstance(v, Labels) else layers.matrix(node, v, ids.ndim)
+                    for v in (a, b))
             if isinstance(a, Labels):
                 return Labels(self._linear(node, a.ids, b.T))
             return Labels(np.swapaxes(self._linear(node, np.swapaxes(b.ids, -1, -2), a), -1, -2))
@@ -250,41 +223,24 @@ class Trace:
             return Labels(ids)
         if isinstance(args[2], Labels):
             raise node.error("has a bias C that is an activation; a constant is needed.")
-        return self._bias(node, ids, get("beta", 1.0) * np.asarray(args[2], np.float64))
+        return Labels(elementwise.affine(self, self._make, node, ids, 1.0,
+                                         get("beta", 1.0) * np.asarray(args[2], np.float64)))
 
-    def _changed(self, node, ids, change):
-        """Labels of the linear layer ``ids`` come from, after ``change`` of that layer."""
-        source = self.source(ids)
-        last = source.chain[-1] if source is not None and source.chain else None
-        if not isinstance(last, Linear) or source.kind == "c":
-            raise node.error("does not follow a linear layer (Gemm or MatMul); elsewhere it is not "
-                             "supported.")
-        if last.activation != "none":
-            raise node.error(f"follows an activation ({last.activation}), which is not supported; "
-                             "behind a linear layer one activation is.")
-        layer = self._layer(node, "change", lambda: change(last, source))
-        new = self._new(source.chain[:-1] + (layer,), source.kind, source.size)
-        return Labels(ids - source.base + new.base)
-
-    def _activation(self, node, ids):
-        return self._changed(node, ids, lambda layer, source: replace(
-            layer, activation=ACTIVATIONS[node.op]))
-
-    def _bias(self, node, ids, value):
-        def change(layer, source):
-            bias = np.full(source.size, np.nan)
-            units = (ids - source.base) % source.size
-            try:
-                values = np.broadcast_to(np.asarray(value, np.float64), ids.shape)
-            except ValueError:
-                raise node.error(f"adds a constant of shape {value.shape} to activations of shape "
-                                 f"{ids.shape}; one value for each unit is supported.") from None
-            if not np.isfinite(values).all():
-                raise node.error("adds a constant that holds NaN or infinite values; export the "
-                                 "model again with finite weights.")
-            bias[units.reshape(-1)] = values.reshape(-1)
-            if (bias[units] != values).any() or np.isnan(bias).any():
-                raise node.error("adds a constant that differs from step to step, or to a part of "
-                                 "the units; one value for each unit is supported.")
-            return replace(layer, bias=layer.bias + bias)
-        return self._changed(node, ids, change)
+    def _sum(self, node, args, labels):
+        """Labels of a sum, difference, product or quotient."""
+        if all(labels) and node.op in ("Add", "Sub", "Mul"):
+            return elementwise.combined(self, self._make, node, args[0].ids, args[1].ids)
+        if node.op == "Div" and labels[1]:
+            raise node.error("divides by an activation, which is not supported.")
+        ids = args[0 if labels[0] else 1].ids
+        value = 0.0 if node.op == "Neg" else np.asarray(args[1 if labels[0] else 0], np.float64)
+        if node.op == "Add":
+            scale, offset = 1.0, value
+        elif node.op == "Sub":
+            scale, offset = (1.0, -value) if labels[0] else (-1.0, value)
+        elif node.op == "Neg":
+            scale, offset = -1.0, 0.0
+        else:
+            with np.errstate(divide="ignore"):
+                scale, offset = value if node.op == "Mul" else 1 / value, 0.0
+        return elementwise.affine(self, self._make, node, ids, scale, offset)

@@ -1,0 +1,137 @@
+"""Element-wise operators of an ONNX graph: folded into the layer before, or a layer of their own.
+
+They need no axis of features: labels say which unit an element is.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..model import Linear, Recurrent
+from .onnx_sources import View
+
+VERBS = {"Add": "adds", "Gemm": "adds", "Sub": "subtracts", "Mul": "multiplies by",
+         "Div": "divides by", "Neg": "multiplies by", "BatchNormalization": "normalizes by"}
+
+
+def _changed(sources, node, ids, fold, own):
+    """Labels of ``ids`` behind a function of every unit alone.
+
+    Parameters
+    ----------
+    fold : of (position, source, Entry), the linear layer with the function in it, or None
+    own : of (position, source), keywords of a diagonal entry that computes it
+    """
+    k, row, unit = sources.found(node, ids)
+    found = np.empty_like(ids)
+    for position, i in enumerate(np.unique(k).tolist()):
+        source, of = sources.list[i], k == i
+        entry = sources.entries[source.entry] if source.entry >= 0 else None
+        changed = fold(position, i, entry) if _plain(entry) else None
+        if changed is not None:
+            index = sources.enter(changed, entry.reads, last=entry.last)
+        else:
+            changed = own(position, i)
+            index = sources.enter(changed.pop("layer"), (i,), last=source.kind == "h", **changed)
+        end = sources.steps([i]) if source.kind == "y" else None
+        new = sources.add(index, source.kind, sources.size(i), end)
+        found[of] = sources.list[new].base + row[of] * sources.size(i) + unit[of]
+    return found
+
+
+def _plain(entry):
+    """Whether an entry is a linear layer without an activation."""
+    return entry is not None and entry.layer is not None and (
+        entry.layer.kind == "linear" and entry.layer.activation == "none")
+
+
+def activation(sources, make, node, ids, name):
+    """Labels of ``ids`` behind the activation ``name``."""
+    def fold(position, i, entry):
+        return make(node, position, lambda: replace(entry.layer, activation=name))
+
+    def own(position, i):
+        return {"layer": make(node, position, lambda: Linear(
+            weight=np.eye(sources.size(i)), activation=name, name=node.name))}
+
+    return _changed(sources, node, ids, fold, own)
+
+
+def affine(sources, make, node, ids, scale, offset):
+    """Labels of ``scale*ids + offset``, constants that may differ from unit to unit."""
+    verb = VERBS[node.op]
+    values = []
+    for value in (scale, offset):
+        value = np.asarray(value, np.float64)
+        if not np.isfinite(value).all():
+            raise node.error(f"{verb} a constant that holds NaN or infinite values; export the "
+                             "model again with finite weights.")
+        try:
+            values.append(np.broadcast_to(value, ids.shape))
+        except ValueError:
+            raise node.error(f"{verb} a constant of shape {value.shape} to activations of shape "
+                             f"{ids.shape}; one value for each unit is supported.") from None
+    k, _, unit = sources.found(node, ids)
+    found = {}
+    for i in np.unique(k).tolist():
+        of = k == i
+        for value, default in zip(values, (1.0, 0.0)):
+            vector = np.full(sources.size(i), default)
+            vector[unit[of]] = value[of]
+            if (vector[unit[of]] != value[of]).any():
+                raise node.error(f"{verb} a constant that differs from step to step; one value for "
+                                 "each unit is supported.")
+            found.setdefault(i, []).append(vector)
+
+    def fold(position, i, entry):
+        if entry.affine is not None:
+            return None
+        a, b = found[i]
+        return make(node, position, lambda: replace(
+            entry.layer, weight=a[:, None] * entry.layer.weight, circulant=None,
+            bias=a * entry.layer.bias + b))
+
+    def own(position, i):
+        a, b = found[i]
+        source, first = i, sources.list[i].entry
+        before = sources.entries[first].affine if first >= 0 else None
+        if before is not None:
+            source, a, b = before[0], a * before[1], a * before[2] + b
+        return {"layer": make(node, position, lambda: Linear(
+            weight=np.diag(found[i][0]), bias=found[i][1], name=node.name)),
+                "affine": (source, a, b)}
+
+    return _changed(sources, node, ids, fold, own)
+
+
+def combined(sources, make, node, a, b):
+    """Labels of the sum, difference or product of two activations, element by element."""
+    try:
+        a, b = np.broadcast_arrays(a, b)
+    except ValueError:
+        raise node.error(f"takes activations of shapes {a.shape} and {b.shape}, which do not "
+                         "match.") from None
+    for ids in (a, b):
+        sources.found(node, ids)
+    k, row, unit = sources.found(node, np.stack([a.reshape(-1), b.reshape(-1)], axis=1))
+    kind, rows = sources.together(node, k, row)
+    pairs, feature = np.unique(np.concatenate([k, unit], axis=1), axis=0, return_inverse=True)
+    multiply, n = node.op == "Mul", len(pairs)
+    reads, columns, scale, offset, total = sources.columns(pairs[:, :2], pairs[:, 2:],
+                                                           fold=not multiply)
+    if node.op == "Sub":
+        scale[:, 1], offset[:, 1] = -scale[:, 1], -offset[:, 1]
+    sides = []
+    for side in range(2):
+        weight = np.zeros((n, total))
+        weight[np.arange(n), columns[:, side]] = scale[:, side]
+        sides.append(weight)
+
+    def layer():
+        if multiply:
+            return Recurrent("multiply", node.name, weight_ia=sides[0], weight_ib=sides[1])
+        return Linear(weight=sides[0] + sides[1], bias=offset.sum(axis=1), name=node.name)
+
+    view = View(reads, kind, rows, columns, scale, offset, total)
+    new = sources.list[sources.place(make(node, "both", layer), view)]
+    return (new.base + rows * n + feature.reshape(-1)).reshape(a.shape)
