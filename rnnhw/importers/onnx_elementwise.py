@@ -11,7 +11,8 @@ from ..model import Linear, Recurrent
 from .onnx_sources import View
 
 VERBS = {"Add": "adds", "Gemm": "adds", "Sub": "subtracts", "Mul": "multiplies by",
-         "Div": "divides by", "Neg": "multiplies by", "BatchNormalization": "normalizes by"}
+         "Div": "divides by", "Neg": "multiplies by", "BatchNormalization": "normalizes by",
+         "HardSigmoid": "multiplies by"}
 
 
 def _changed(sources, node, ids, fold, own):
@@ -102,6 +103,28 @@ def affine(sources, make, node, ids, scale, offset):
                 "affine": (source, a, b)}
 
     return _changed(sources, node, ids, fold, own)
+
+
+def hard_sigmoid(sources, make, node, ids):
+    """Labels of ``max(0, min(1, alpha*ids + beta))`` as ``relu(1 - relu(1 - alpha*ids - beta))``.
+    """
+    alpha, beta = (node.attributes.get(key, value) for key, value in (("alpha", 0.2), ("beta", .5)))
+    for stage, scale, offset in (("low", -alpha, 1 - beta), ("high", -1.0, 1.0)):
+        def of_stage(node, role, layer, stage=stage):
+            return make(node, (stage, role), layer)
+
+        def of_relu(node, role, layer, stage=stage):
+            return make(node, (stage, "relu", role), layer)
+
+        ids = affine(sources, of_stage, node, ids, scale, offset)
+        ids = activation(sources, of_relu, node, ids, "relu")
+    return ids
+
+
+def rounded(sources, node, ids, rounding):
+    """Labels of ``ids`` rounded, which no layer does."""
+    return _changed(sources, node, ids, lambda *args: None,
+                    lambda position, i: {"layer": None, "rounding": rounding})
 
 
 def combined(sources, make, node, a, b):

@@ -14,21 +14,28 @@ from ..errors import RnnhwError
 from ..model import Linear
 from . import onnx_elementwise as elementwise
 from . import onnx_layers as layers
+from .onnx_heads import HEADS, embedding, head, one_hot
 from .onnx_moves import ARITHMETIC, MOVES
+from .onnx_quantized import rounding
 from .onnx_sources import Sources
 
 ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 RECURRENT = ("LSTM", "GRU", "RNN")
-LAYERS = (*RECURRENT, "Gemm", "MatMul", *ACTIVATIONS)
+LAYERS = (*RECURRENT, "Gemm", "MatMul", *ACTIVATIONS, "HardSigmoid", "BatchNormalization", *HEADS,
+          "OneHot")
 SUPPORTED = tuple(dict.fromkeys((*LAYERS, *MOVES, *ARITHMETIC, "Shape")))
-FLOATS = (1, 11)           # ONNX's numbers of float and double
+FLOATS, WHOLE = (1, 11), (6, 7)    # ONNX's numbers of float and double, int32 and int64
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """An activation: ``ids``, an int64 array of labels in the tensor's own shape."""
+    """An activation: ``ids``, an int64 array of labels in the tensor's own shape.
+
+    ``rounding`` says that it holds whole numbers between QuantizeLinear and DequantizeLinear.
+    """
 
     ids: np.ndarray
+    rounding: object = None
 
 
 class Lengths:
@@ -65,7 +72,7 @@ class Trace(Sources):
         if lengths is not None:
             self.values[lengths] = Lengths()
         for node in nodes:
-            results = self._results(node, [self.values.get(name) for name in node.inputs])
+            results = self._evaluated(node, [self.values.get(name) for name in node.inputs])
             self.values.update((name, value) for name, value in zip(node.outputs, results) if name)
         if self.order is None and self.rows:
             self.order = np.arange(self.rows)[:, None]
@@ -77,7 +84,21 @@ class Trace(Sources):
             self.layers[key] = make()
         return self.layers[key]
 
+    def _evaluated(self, node, args):
+        """Values of the outputs of ``node``."""
+        try:
+            return self._results(node, args)
+        except RnnhwError:
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            shapes = ", ".join(str(np.shape(getattr(a, "ids", a))) for a in args if a is not None)
+            raise node.error(f"cannot be evaluated on inputs of shape {shapes}: {error}.") from None
+
     def _results(self, node, args):
+        if node.op not in (*MOVES, "Shape", "DequantizeLinear") and any(
+                a.rounding for a in args if isinstance(a, Labels)):
+            raise node.error("computes on quantized activations, which is not supported; a "
+                             "DequantizeLinear must stand in front of it.")
         if node.op in RECURRENT:
             return self._recurrent(node, args)
         if any(isinstance(a, Lengths) for a in args):
@@ -90,17 +111,31 @@ class Trace(Sources):
             return [self._numpy(node, args)]
         if node.op == "Shape":
             return [self._numpy(node, [args[0].ids])]
+        if node.op in ("QuantizeLinear", "DequantizeLinear"):
+            return [self._round(node, args, labels)]
+        if node.op == "Gather" and not labels[0] or node.op == "OneHot":
+            return [self._embedding(node, args, labels)]
         if node.op in MOVES:
             return [self._move(node, args, labels)]
-        if node.op == "Cast" and node.attributes["to"] in FLOATS:
-            return [args[0]]
+        return [Labels(self._computed(node, args, labels))]
+
+    def _computed(self, node, args, labels):
+        """Labels of the result of an operator that does not only move values."""
+        if node.op == "Cast":
+            return self._cast(node, args[0].ids)
         if node.op in ("Gemm", "MatMul"):
-            return [self._product(node, args)]
+            return self._product(node, args).ids
         if node.op in ACTIVATIONS:
-            return [Labels(elementwise.activation(self, self._make, node, args[0].ids,
-                                                  ACTIVATIONS[node.op]))]
+            return elementwise.activation(self, self._make, node, args[0].ids,
+                                          ACTIVATIONS[node.op])
+        if node.op == "HardSigmoid":
+            return elementwise.hard_sigmoid(self, self._make, node, args[0].ids)
+        if node.op == "BatchNormalization":
+            return self._normalized(node, args, labels)
+        if node.op in HEADS:
+            return head(self, self._make, node, args[0].ids)
         if node.op in ("Add", "Sub", "Mul", "Div", "Neg"):
-            return [Labels(self._sum(node, args, labels))]
+            return self._sum(node, args, labels)
         raise node.error("acts on activations, which is not supported; it is known in the "
                          "arithmetic of shapes only.")
 
@@ -109,16 +144,10 @@ class Trace(Sources):
         if node.op not in MOVES and node.op not in ARITHMETIC and node.op != "Shape":
             raise node.error("acts on constants alone, which is not supported; fold constants "
                              "when exporting.")
-        try:
-            if node.op == "Shape":
-                start, end = (node.attributes.get(key) for key in ("start", "end"))
-                return np.array(args[0].shape[start:end], np.int64)
-            return np.asarray((MOVES.get(node.op) or ARITHMETIC[node.op])(node, args))
-        except RnnhwError:
-            raise
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            shapes = ", ".join(str(np.shape(a)) for a in args if a is not None)
-            raise node.error(f"cannot be evaluated on inputs of shape {shapes}: {error}.") from None
+        if node.op == "Shape":
+            start, end = (node.attributes.get(key) for key in ("start", "end"))
+            return np.array(args[0].shape[start:end], np.int64)
+        return np.asarray((MOVES.get(node.op) or ARITHMETIC[node.op])(node, args))
 
     def _move(self, node, args, labels):
         if node.op == "Concat" and not all(labels) or node.op != "Concat" and any(labels[1:]):
@@ -128,7 +157,66 @@ class Trace(Sources):
             raise node.error("is in training mode; export the model in eval mode.")
         if node.op == "Dropout" and any(node.outputs[1:]):
             raise node.error("gives its mask, which is not supported; export in eval mode.")
-        return Labels(self._numpy(node, [a.ids if isinstance(a, Labels) else a for a in args]))
+        kinds = {a.rounding for a in args if isinstance(a, Labels)}
+        if len(kinds) > 1:
+            raise node.error("joins activations of different scales, which is not supported; put "
+                             "DequantizeLinear in front of it.")
+        ids = self._numpy(node, [a.ids if isinstance(a, Labels) else a for a in args])
+        return Labels(ids, kinds.pop())
+
+    def _round(self, node, args, labels):
+        """Labels of rounded values, as soon as they are quantized."""
+        if any(labels[1:]):
+            raise node.error("has a scale or zero point that depends on the graph's input, which "
+                             "is not supported; it must be a constant.")
+        found = rounding(node, args)
+        if node.op == "DequantizeLinear":
+            if not found.same(args[0].rounding):
+                raise node.error("does not follow a QuantizeLinear of the same scale and zero "
+                                 "point, which is not supported.")
+            return Labels(args[0].ids)
+        return Labels(elementwise.rounded(self, node, args[0].ids, found), found)
+
+    def _embedding(self, node, args, labels):
+        """Labels of vectors that the whole numbers of the input stand for."""
+        if node.op == "OneHot":
+            if any(labels[1:]):
+                raise node.error("has a depth or values that depend on the graph's input, which is "
+                                 "not supported; they must be constants.")
+            return Labels(one_hot(self, node, args[1], args[2], args[0].ids))
+        return Labels(embedding(self, node, args[0], args[1].ids))
+
+    def _cast(self, node, ids):
+        """``ids`` of another type, where that changes no value."""
+        to, of_input = node.attributes["to"], (ids < self.input.ids.size).all()
+        if to in FLOATS:
+            return ids
+        if to in WHOLE and of_input and (self.input.rows is None or self.embedding is not None):
+            self.whole = True
+            return ids
+        if to in WHOLE and not of_input and {
+                e.head for e in self._entries_of(ids)} == {"argmax"}:
+            return ids
+        raise node.error(f"makes activations the type {to} of ONNX, which changes them; float and "
+                         "double are supported, and whole numbers of the graph's input and of "
+                         "ArgMax.")
+
+    def _entries_of(self, ids):
+        return [self.entries[self.list[k].entry] for k in np.unique(self.locate(ids)[0])
+                if self.list[k].entry >= 0]
+
+    def _normalized(self, node, args, labels):
+        """Labels of a batch normalization with constant statistics."""
+        if any(labels[1:]):
+            raise node.error("has statistics that depend on the graph's input, which is not "
+                             "supported; export in eval mode.")
+        if node.attributes.get("training_mode", 0) or any(node.outputs[1:]):
+            raise node.error("is in training mode; export the model in eval mode.")
+        ids = np.moveaxis(args[0].ids, 1, -1)
+        scale, offset, mean, variance = (np.asarray(a, np.float64) for a in args[1:5])
+        scale = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
+        return np.moveaxis(elementwise.affine(self, self._make, node, ids, scale,
+                                              offset - mean * scale), -1, 1)
 
     def _features(self, node, ids, size):
         """The view of ``size`` features on the last axis."""
