@@ -100,6 +100,8 @@ class Recurrent:
         options = dict(options or {})
         taken = {key: others.pop(key) for key in OPTIONS if key in others}
         if family.options.get("activation") and taken.get("activations") is not None:
+            if taken.pop("activation", "tanh") != "tanh":
+                raise RnnhwError(f"Layer {label!r} has both activation and activations; give one.")
             options["activation"] = _only(taken.pop("activations"), label)
         for key, value in taken.items():
             if key in family.options:
