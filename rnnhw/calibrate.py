@@ -101,6 +101,8 @@ def ranges(model, x, lengths, fixed):
         for name, rule in layer.description.formats:
             if rule == "gate":
                 found[f"{i}.{name}"] = Range(-1.0, 1.0, 0)
+        for name, reach in layer.description.reach:
+            add(f"{i}.{name}", np.array([-reach, reach]))
         for name, values in constants(layer).items():
             add(f"{i}.{name}", values)
     return found

@@ -97,7 +97,8 @@ def _layer_cost(layer):
             skipped += weight.size
         else:
             stored += weight.size if circulant is None else circulant.blocks.size
-    stored += sum(values.size for values in constants(layer).values())
+    stored += sum(values.size for name, values in constants(layer).items()
+                  if cell.constants[name][0].value is None)
     multiplications, additions, nonlinear, counted = per_unit(cell)
     return Cost(multiplications=macs - skipped + multiplications * n,
                 additions=macs - skipped + additions * n, nonlinear=nonlinear * n,

@@ -8,7 +8,8 @@ from .errors import RnnhwError
 from .model import Linear, Recurrent
 
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", dict: "a table",
-          (int, float): "a number", (int, list): "a number or a pair [input, recurrent]"}
+          (int, float): "a number", list: "a list", (str, list): "a text or a list",
+          (int, list): "a number or a pair [input, recurrent]"}
 
 
 def checked(where, table, known):
@@ -36,8 +37,7 @@ def layer_keys(kind):
     if kind == "lstm":
         extra["peepholes"] = str
     return {"input_size": int, "hidden_size": int, **extra,
-            **{key: type(value) for key, value in family.options.items()}, "bias": int,
-            "name": str, "block_size": (int, list)}
+            **family.types(), "bias": int, "name": str, "block_size": (int, list)}
 
 
 def _weights(rng, shape, size):
@@ -131,11 +131,7 @@ def _given_options(kind, table):
 def _cell(where, kind, table):
     """The cell that a recurrent layer's keys ask for."""
     family = FAMILIES[kind]
-    options = family.options | _given_options(kind, table)
-    for key, value in options.items():
-        if value not in family.values(key):
-            raise RnnhwError(f"{key} of {where} must be "
-                             f"{' or '.join(map(repr, family.values(key)))}, not {value!r}.")
+    options = family.checked(_given_options(kind, table), where)
     peepholes = table.get("peepholes", "none")
     if peepholes not in PEEPHOLES:
         raise RnnhwError(f"peepholes of {where} must be {', '.join(PEEPHOLES)}, not "

@@ -14,7 +14,9 @@ from .errors import RnnhwError
 
 GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
 ACTIVATIONS = tuple(LINEAR)
-OPTIONS = {"reset_after": True, "activation": "tanh", "input_forget": False}
+# what another family's option says nothing by
+OPTIONS = {"reset_after": True, "activation": "tanh", "input_forget": False, "activations": None,
+           "clip": None, "clip_hidden": True}
 
 
 def array(name, value, shape):
@@ -46,8 +48,14 @@ class Recurrent:
     ----------
     cell : "lstm", "gru", "rnn", "sru", "qrnn", or a cell of one's own
     name : str
-    reset_after : bool, of a GRU only; activation : "tanh" or "relu", of a simple RNN;
-        input_forget : bool, of an LSTM: ``f = 1 - i``, without a gate f
+    reset_after : bool, of a GRU only
+    input_forget : bool, of an LSTM: ``f = 1 - i``, without a gate f
+    activations : the functions of an LSTM (F of gates, G of the candidate, H of c), a GRU (F, G) or
+        a simple RNN (F), each a name of ONNX or ``(name, alpha, beta)``; sigmoid and tanh where
+        left out
+    activation : the one of a simple RNN, "tanh" where left out
+    clip : float or None, bounds what functions take to -clip..clip; with ``clip_hidden`` (the
+        default) what H of an LSTM takes too
     weight_ih : (gates*hidden_size, input_size)
     weight_hh : (gates*hidden_size, output_size)
     bias_ih, bias_hh : (gates*hidden_size,) or None for zeros
@@ -89,19 +97,19 @@ class Recurrent:
             raise RnnhwError(f"Layer {label!r} is of kind {cell!r}; "
                              f"{', '.join(FAMILIES)} and linear are supported.")
         family = FAMILIES[cell]
-        # another family's option at its default says nothing
+        options = dict(options or {})
         taken = {key: others.pop(key) for key in OPTIONS if key in others}
-        options = family.options | dict(options or {})
+        if family.options.get("activation") and taken.get("activations") is not None:
+            if taken.pop("activation", "tanh") != "tanh":
+                raise RnnhwError(f"Layer {label!r} has both activation and activations; give one.")
+            options["activation"] = _only(taken.pop("activations"), label)
         for key, value in taken.items():
             if key in family.options:
                 options[key] = value
             elif value != OPTIONS[key]:
                 raise RnnhwError(f"Layer {label!r} has the option {key}={value!r}, which {cell} "
                                  "does not have.")
-        for key, value in options.items():
-            if value not in family.values(key):
-                raise RnnhwError(f"{key} of layer {label!r} must be "
-                                 f"{' or '.join(map(repr, family.values(key)))}, not {value!r}.")
+        options = family.checked(options, f"layer {label!r}")
         given, blocks = dict(arrays or {}), dict(circulants or {})
         for key, value in others.items():
             if key.startswith("circulant"):
@@ -143,8 +151,8 @@ class Recurrent:
             weight = f"weight_{suffix}"
             if key in own["arrays"]:
                 return own["arrays"][key]
-            if key in OPTIONS:
-                return own["options"].get(key, OPTIONS[key])
+            if key in own["options"] or key in OPTIONS:
+                return own["options"].get(key, OPTIONS.get(key))
             if weight in own["arrays"] and part in ("circulant", "block"):
                 found = own["circulants"].get(weight)
                 return found and found.block_size if part == "block" else found
@@ -170,6 +178,14 @@ class Recurrent:
     def array(self, name):
         """A matrix written out, or a vector, by its name in the cell's description."""
         return self.arrays[name]
+
+
+def _only(activations, label):
+    """The one function of a simple RNN."""
+    if isinstance(activations, str) or len(activations) != 1:
+        raise RnnhwError(f"activations of layer {label!r} must be 1 function, not "
+                         f"{activations!r}.")
+    return activations[0]
 
 
 def _shapes(label, cell, given, blocks):
@@ -203,6 +219,8 @@ def _shapes(label, cell, given, blocks):
         found[matrix.name] = array(name, value, shape)
     sizes.setdefault("output_size", sizes["hidden_size"])
     for vector in (*cell.biases, *cell.vectors):
+        if vector.value is not None:
+            continue
         shape = (len(vector.gates) * sizes[vector.size],)
         value = given.get(vector.name)
         if value is None and vector in cell.vectors:
@@ -333,5 +351,6 @@ def constants(layer):
     found = {}
     for name, (vector, k) in layer.description.constants.items():
         n = layer.sizes[vector.size]
-        found[name] = layer.array(vector.name)[k * n:(k + 1) * n]
+        found[name] = (np.full(n, vector.value) if vector.value is not None
+                       else layer.array(vector.name)[k * n:(k + 1) * n])
     return found

@@ -29,7 +29,9 @@ from .errors import RnnhwError
 from .files import write_file
 from .model import Linear, Model, Recurrent, matrices
 
-WORDS = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
+LATER = ("input_forget", "activations", "clip", "clip_hidden")
+WORDS = {str: "a text", int: "a whole number", bool: "true or false", list: "a list",
+         (int, float): "a number", (str, list): "a text or a list"}
 
 
 def _circulant(key):
@@ -48,8 +50,7 @@ def _known(kind):
     sizes = {"input_size": int, "hidden_size": int}
     if any(cell.projected for _, cell in family.cells):
         sizes["output_size"] = int
-    return {"name": str, **sizes, **{key: type(value) for key, value in family.options.items()},
-            "reverse": bool}
+    return {"name": str, **sizes, **family.types(), "reverse": bool}
 
 
 def _describe(layer):
@@ -57,10 +58,12 @@ def _describe(layer):
     entry = {"kind": kind, **({"name": layer.name} if layer.name else {})}
     for key in [key for key in _known(kind) if key != "reverse"]:
         value = getattr(layer, key)
-        # what was added later is left out where it says nothing
-        if key != "name" and (key, value) not in (("input_forget", False),
-                                                  ("output_size", layer.hidden_size)) \
-                or kind == "linear" and key == "output_size":
+        if key == "output_size":
+            said = value != layer.hidden_size
+        else:
+            # what was added later is left out where it says nothing
+            said = key not in LATER or value != FAMILIES[kind].options[key]
+        if key != "name" and said or kind == "linear" and key == "output_size":
             entry[key] = value
     if layer.reverse:
         entry["reverse"] = True
@@ -190,11 +193,8 @@ def _layer(path, i, table, arrays):
     else:
         here = [key.replace("blocks", "weight", 1) for key in (
             name.split(".", 1)[1] for name in arrays if name.startswith(f"{i}."))]
-        cell = FAMILIES[kind].pick(FAMILIES[kind].options | {
-            key: value for key, value in table.items() if key != "name"}, here)
-        if cell is None:
-            # the layer's own sentence says what the option may be
-            cell = FAMILIES[kind].cells[0][1]
+        options = {key: value for key, value in table.items() if key in FAMILIES[kind].options}
+        cell = FAMILIES[kind].pick(FAMILIES[kind].checked(options, where), here)
     values = {}
     optional = {vector.name for vector in cell.biases} | {m.name for m in cell.matrices
                                                           if m.identity}

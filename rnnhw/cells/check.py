@@ -16,6 +16,9 @@ def check(cell):
     for name, rule in cell.formats:
         if rule not in RULES:
             wrong(f"has the rule {rule!r} for the format {name!r}; known are {', '.join(RULES)}.")
+    for name, _ in cell.reach:
+        if name not in cell.rules:
+            wrong(f"gives {name!r} a reach, which is none of its formats.")
     _check_products(cell, wrong)
     _check_ops(cell, wrong)
     _check_kept(cell, wrong)

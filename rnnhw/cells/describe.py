@@ -47,11 +47,15 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Vector:
-    """A vector of ``gates`` stacked parts: biases by gate, or constants, each known by its part."""
+    """A vector of ``gates`` stacked parts: biases by gate, or constants, each known by its part.
+
+    With a ``value`` it is that number for every unit, and no array of a layer.
+    """
 
     name: str
     gates: tuple
     size: str = "hidden_size"
+    value: float | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "gates", tuple(self.gates))
@@ -165,6 +169,7 @@ class Cell:
     output : the value that leaves the layer
     biases : tuple of Vector, zeros where a layer has none
     vectors : tuple of Vector, whose parts the ops read like values
+    reach : dict of magnitudes by format that it holds whatever calibration shows
     costs : multiplications, additions, nonlinear functions and biases a unit beside the matrix
         products, as Rezk et al. 2020, table 3, count them; None for what the ops do
 
@@ -182,13 +187,15 @@ class Cell:
     output: str = "h"
     biases: tuple = ()
     vectors: tuple = ()
+    reach: tuple = ()
     costs: tuple | None = field(default=None, compare=False)
 
     def __post_init__(self):
         from .check import check
 
-        if isinstance(self.formats, dict):
-            object.__setattr__(self, "formats", tuple(self.formats.items()))
+        for key in ("formats", "reach"):
+            if isinstance(getattr(self, key), dict):
+                object.__setattr__(self, key, tuple(getattr(self, key).items()))
         for key in ("matrices", "products", "ops", "biases", "vectors"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
         object.__setattr__(self, "products", tuple(map(self._resolved, self.products)))
@@ -240,7 +247,8 @@ class Cell:
         """
         first = [m.name for m in self.matrices if m.name in ("weight_ih", "weight_hh")]
         rest = [m.name for m in self.matrices if m.name not in first]
-        return (*first, *(v.name for v in self.biases), *rest, *(v.name for v in self.vectors))
+        return (*first, *(v.name for v in self.biases), *rest,
+                *(v.name for v in self.vectors if v.value is None))
 
     @cached_property
     def product_of(self):

@@ -1,10 +1,13 @@
 """The cells that layers may be of, by family: built in, and those a user registers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 
 from ..errors import RnnhwError
 from . import gru, lstm, simple
 from .describe import Cell
+from .functions import check_clip, normal
 
 
 @dataclass(frozen=True)
@@ -13,35 +16,107 @@ class Family:
 
     Parameters
     ----------
-    cells : tuple of ``(options, Cell)``, the plainest first
+    make : function of the options that gives its cells, the plainest first
     options : dict of defaults
+    choices : dict of the values of an option that :attr:`cells` goes through
+    checks : dict of functions of an option's value and of what has it, that give the value or
+        refuse it; an option without one may only have its ``choices``
     """
 
-    cells: tuple
+    make: Callable
     options: dict = field(default_factory=dict)
+    choices: dict = field(default_factory=dict)
+    checks: dict = field(default_factory=dict)
+
+    def checked(self, options, what):
+        """All options, of those given and the defaults.
+
+        Raises
+        ------
+        RnnhwError
+            If one is unknown or has a value that it may not have; ``what`` names the layer.
+        """
+        found = dict(self.options)
+        for key, value in options.items():
+            if key not in self.options:
+                raise RnnhwError(f"{what} has the unknown option {key!r}; known are "
+                                 f"{', '.join(self.options) or 'none'}.")
+            if key in self.checks:
+                value = self.checks[key](value, what)
+            elif value not in self.choices[key]:
+                raise RnnhwError(f"{key} of {what} must be "
+                                 f"{' or '.join(map(repr, self.choices[key]))}, not {value!r}.")
+            found[key] = value
+        return found
+
+    def types(self):
+        """The types of each option's values as text files write them."""
+        kinds = {type(None): (int, float), tuple: list}
+        found = {key: kinds.get(type(value), type(value)) for key, value in self.options.items()}
+        return found | ({"activation": (str, list)} if "activation" in found else {})
 
     def pick(self, options, names):
         """The cell of these options that takes most of the arrays ``names``, the plainest such."""
-        found = [cell for wanted, cell in self.cells if wanted == options]
-        return max(found, key=lambda cell: sum(name in cell.arrays for name in names),
-                   default=None)
+        return max(self.make(**options),
+                   key=lambda cell: sum(name in cell.arrays for name in names))
 
-    def values(self, option):
-        """What an option may be."""
-        return tuple(dict.fromkeys(wanted[option] for wanted, _ in self.cells))
+    @property
+    def cells(self):
+        """``(options, cell)`` of all cells but those of other functions, the plainest first."""
+        found = []
+        for values in product(*self.choices.values()):
+            options = self.options | dict(zip(self.choices, values))
+            found += [(options, cell) for cell in self.make(**options)]
+        return tuple(found)
+
+
+def _activations(defaults):
+    def check(given, what):
+        if given is None:
+            return defaults
+        if isinstance(given, str) or len(given) != len(defaults):
+            raise RnnhwError(f"activations of {what} must be {len(defaults)} functions, not "
+                             f"{given!r}.")
+        return tuple(normal(function, what) for function in given)
+    return check
+
+
+def _activation(given, what):
+    """That of a simple RNN: ``"tanh"``, ``"relu"`` or any other function."""
+    found = normal(given, what)
+    return found.lower() if found in ("Tanh", "Relu") else found
+
+
+def _flag(key):
+    def check(given, what):
+        if not isinstance(given, bool):
+            raise RnnhwError(f"{key} of {what} must be False or True, not {given!r}.")
+        return given
+    return check
+
+
+def _one(cell):
+    return Family(lambda: (cell,))
 
 
 FAMILIES = {
-    "lstm": Family(tuple(({"input_forget": coupled}, cell)
-                         for (coupled, _, _), cell in lstm.CELLS.items()),
-                   {"input_forget": False}),
-    "gru": Family((({"reset_after": True}, gru.AFTER), ({"reset_after": False}, gru.BEFORE)),
-                  {"reset_after": True}),
-    "rnn": Family(tuple(({"activation": name}, cell) for name, cell in simple.RNN.items()),
-                  {"activation": "tanh"}),
-    "sru": Family((({}, simple.SRU),)),
-    "qrnn": Family((({}, simple.QRNN),)),
-    "multiply": Family((({}, simple.MULTIPLY),)),
+    "lstm": Family(
+        lstm.cells,
+        {"input_forget": False, "activations": lstm.ACTIVATIONS, "clip": None, "clip_hidden": True},
+        {"input_forget": (False, True)},
+        {"activations": _activations(lstm.ACTIVATIONS), "clip": check_clip,
+         "clip_hidden": _flag("clip_hidden")}),
+    "gru": Family(
+        lambda **options: (gru.gru(**options),),
+        {"reset_after": True, "activations": gru.ACTIVATIONS, "clip": None},
+        {"reset_after": (True, False)},
+        {"activations": _activations(gru.ACTIVATIONS), "clip": check_clip}),
+    "rnn": Family(
+        lambda **options: (simple.rnn(**options),), {"activation": "tanh", "clip": None},
+        {"activation": ("tanh", "relu")}, {"activation": _activation, "clip": check_clip}),
+    "sru": _one(simple.SRU),
+    "qrnn": _one(simple.QRNN),
+    "multiply": _one(simple.MULTIPLY),
 }
 _BUILT_IN = tuple(FAMILIES)
 LINEAR = simple.LINEAR
@@ -65,6 +140,6 @@ def register(cell):
     if "input_size" not in columns:
         raise RnnhwError(f"Cell {cell.kind!r} has no matrix with input_size columns, so nothing "
                          "says how many inputs a layer of it takes.")
-    FAMILIES[cell.kind] = Family((({}, cell),))
+    FAMILIES[cell.kind] = _one(cell)
     CELLS[cell.kind] = cell
     return cell

@@ -1,7 +1,10 @@
 """Cells without gates on their state's products: fully connected, product of two, simple RNN, SRU
 and QRNN."""
 
+from functools import cache
+
 from .describe import Cell, Matrix, Op, Product, Vector
+from .functions import Functions, normal
 
 ACTIVATIONS = ("none", "relu", "sigmoid", "tanh")
 
@@ -18,16 +21,25 @@ def linear(activation):
         costs=(0, 0, int(activation != "none"), 1))
 
 
-def rnn(activation):
-    """``h = act(W_ih x + b_ih + W_hh h' + b_hh)``, tanh or relu. Reference: PyTorch's nn.RNN."""
-    tanh = activation == "tanh"
+@cache
+def rnn(activation="tanh", clip=None):
+    """``h = F(W_ih x + b_ih + W_hh h' + b_hh)``. Reference: PyTorch's nn.RNN; ONNX, operator RNN.
+
+    Parameters
+    ----------
+    activation : F
+    clip : bounds its input
+    """
+    made = Functions({"f": normal(activation, "rnn")}, clip)
+    products = (Product("h", ("x", "h"), ("weight_ih", "weight_hh")),)
+    ops = made("f", "h", "h", "h", "pre")
+    formats = {"pre": "table" if made.looked_up("f") else "wide",
+               "h": "unit" if made.unit("f") else "wide"}
     return Cell(
-        kind=f"rnn_{activation}",
+        kind=f"rnn{made.suffix()}", products=products, ops=ops, formats=formats | made.formats,
         matrices=(Matrix("weight_ih", "h", "input_size"), Matrix("weight_hh", "h")),
-        products=(Product("h", ("x", "h"), ("weight_ih", "weight_hh")),),
-        ops=(Op("h", "h", fn=activation, fmt="h"),),
-        formats={"pre": "table", "h": "unit"} if tanh else {"pre": "wide", "h": "wide"},
-        biases=(Vector("bias_ih", "h"), Vector("bias_hh", "h")))
+        biases=(Vector("bias_ih", "h"), Vector("bias_hh", "h")),
+        vectors=made.vectors.values(), reach=made.reach)
 
 
 # h = (A x) * (B x), element by element
@@ -40,7 +52,6 @@ MULTIPLY = Cell(
     formats={"pre_a": "wide", "pre_b": "wide", "h": "wide"}, costs=(1, 0, 0, 0))
 
 LINEAR = {activation: linear(activation) for activation in ACTIVATIONS}
-RNN = {activation: rnn(activation) for activation in ("tanh", "relu")}
 
 # f = s(W_f x + v_f*c' + b_f); r = s(W_r x + v_r*c' + b_r); c = f*c' + (1-f)*(W_c x);
 # h = r*c + (1-r)*x, x through W_skip where sizes differ (Rezk et al. 2020, eq. 18-21)

@@ -47,7 +47,7 @@ class Unit:
         return [activate(self.qmodel.activation, v, self.f[tensor].frac_bits, self.f[out],
                          fn == "sigmoid") for v in codes]
 
-    def mac(self, out, a, b=None, c=None, sign=1):
+    def mac(self, out, a, b=None, c=None, sign=1, relu=False):
         """``a*b +- c`` in format ``out``; each is ``(codes, format)``, b is one where left out."""
         top = self.f[a[1]].frac_bits + (self.f[b[1]].frac_bits if b else ONE)
         found = []
@@ -56,8 +56,43 @@ class Unit:
             if c:
                 assert top >= self.f[c[1]].frac_bits
                 total += sign * int(c[0][u]) * 2 ** (top - self.f[c[1]].frac_bits)
+            total = max(total, 0) if relu else total
             found.append(requantize(total, top - self.f[out].frac_bits, self.f[out]))
         return found
+
+    def gate(self, *roles):
+        """Format of what the functions of ``roles`` give."""
+        return next((f"gate_{role}" for role in roles if f"gate_{role}" in self.f), "gate")
+
+    def function(self, role, function, codes, tensor, out=None):
+        """One of ONNX's functions, its input clipped."""
+        (name, *numbers), x = [function] if isinstance(function, str) else function, (codes, tensor)
+        out, layer = out or self.gate(role), self.q.layer
+
+        def constant(key):
+            return self.q.constants[key], key
+
+        if layer.clip and (role != "h" or layer.clip_hidden):
+            up = self.mac("clipping", x, None, constant("clip"), relu=True), "clipping"
+            down = self.mac("clipping", constant("clip_twice"), None, up, -1, True), "clipping"
+            x = self.mac(f"in_{role}", constant("clip"), None, down, -1), f"in_{role}"
+        alpha, beta = f"alpha_{role}", f"beta_{role}"
+        if name == "HardSigmoid":
+            under = f"under_{role}"
+            under = self.mac(under, x, constant(alpha), constant(beta), relu=True), under
+            return self.mac(out, constant("one"), None, under, -1, True)
+        if name == "LeakyRelu":
+            below = self.mac(f"below_{role}", x, constant(alpha), relu=True), f"below_{role}"
+            return self.mac(out, x, None, below, -1 if numbers[0] > 1 else 1)
+        if name == "ScaledTanh":
+            x = self.mac(f"scaled_{role}", x, constant(beta)), f"scaled_{role}"
+            return self.mac(out, (self.table(*x, "tanh"), "gate"), constant(alpha))
+        if name == "Affine":
+            return self.mac(out, x, constant(alpha) if alpha in self.q.constants else None,
+                            constant(beta) if beta in self.q.constants else None)
+        if name == "Relu":
+            return self.mac(out, x, relu=True)
+        return self.table(*x, name.lower(), out)
 
 
 def lstm(u, x, h, c):
@@ -79,18 +114,22 @@ def lstm(u, x, h, c):
         if diagonal and name != "g":
             pre = u.mac("s", (c_now, "c"), (q.constants[f"p_{name}"], f"p_{name}"), (pre, "pre"))
             tensor = "s"
-        return u.table(pre, tensor, "tanh" if name == "g" else "sigmoid")
+        role = "g" if name == "g" else "f"
+        return u.function(role, functions[role], pre, tensor)
 
+    functions = dict(zip("fgh", q.layer.activations))
+    f_out, g_out, h_out = map(u.gate, "fgh")
     i, g = gate("i", c, c_op), gate("g", c, c_op)
     if coupled:
-        d = u.mac("d", (g, "gate"), None, (c, "c"), -1)
-        c = u.mac("c", (d, "d"), (i, "gate"), (c, "c"))
+        d = u.mac("d", (g, g_out), None, (c, "c"), -1)
+        c = u.mac("c", (d, "d"), (i, f_out), (c, "c"))
     else:
-        p = u.mac("gate", (i, "gate"), (g, "gate"))
-        c = u.mac("c", (c, "c"), (gate("f", c, c_op), "gate"), (p, "gate"))
+        p = "p" if "p" in u.f else "gate"
+        added = u.mac(p, (i, f_out), (g, g_out)), p
+        c = u.mac("c", (c, "c"), (gate("f", c, c_op), f_out), added)
     o = gate("o", c, u.copy(c, "c") if full else None)
     m = "m" if projected else "h"
-    h = u.mac(m, (o, "gate"), (u.table(c, "c", "tanh"), "gate"))
+    h = u.mac(m, (o, f_out), (u.function("h", functions["h"], c, "c"), h_out))
     if projected:
         y = u.drain("pre_h", [0], ("weight_hr", "m", u.copy(h, "m")), units=q.layer.output_size)
         h = u.mac("h", (y, "pre_h"))
@@ -98,11 +137,29 @@ def lstm(u, x, h, c):
 
 
 def rnn(u, x, h, c):
-    """h = tanh(a) or max(a, 0)."""
+    """h = F(a)."""
     pre = u.drain("pre", [0, 0], ("weight_ih", *x), ("weight_hh", "h", u.copy(h, "h")), bias="h")
-    if u.q.layer.activation == "tanh":
-        return u.table(pre, "pre", "tanh", "h"), c
-    return u.mac("h", ([max(v, 0) for v in pre], "pre")), c
+    name = u.q.layer.activation
+    return u.function("f", name.capitalize() if isinstance(name, str) else name, pre, "pre", "h"), c
+
+
+def gru(u, x, h, c):
+    """r z = F(..); n = G(nx + r nh) or G(W x + U (r h')); h = z (h' - n) + n."""
+    functions, f, g = dict(zip("fg", u.q.layer.activations)), u.gate("f"), u.gate("g")
+    h_op = u.copy(h, "h")
+    r, z = (u.function("f", functions["f"], u.drain(
+        "pre", [k, k], ("weight_ih", *x), ("weight_hh", "h", h_op), bias=name), "pre")
+        for k, name in enumerate("rz"))
+    if u.q.layer.reset_after:
+        nx = u.drain("pre_nx", [2], ("weight_ih", *x), bias="nx"), "pre_nx"
+        nh = u.drain("pre_nh", [2], ("weight_hh", "h", h_op), bias="nh"), "pre_nh"
+        n = u.function("g", functions["g"], u.mac("s", nh, (r, f), nx), "s")
+    else:
+        copy = u.copy(u.mac("q", (h, "h"), (r, f)), "q")
+        n = u.function("g", functions["g"], u.drain(
+            "pre_n", [2, 2], ("weight_ih", *x), ("weight_hh", "q", copy), bias="n"), "pre_n")
+    d = u.mac("d", (h, "h"), None, (n, g), -1)
+    return u.mac("h", (d, "d"), (z, f), (n, g)), c
 
 
 def sru(u, x, h, c):
@@ -141,7 +198,7 @@ def mgu(u, x, h, c):
     return u.mac("h", (d, "d"), (f, "gate"), (h, "h")), c
 
 
-STEPS = {"lstm": lstm, "rnn": rnn, "sru": sru, "qrnn": qrnn, "mgu": mgu}
+STEPS = {"lstm": lstm, "gru": gru, "rnn": rnn, "sru": sru, "qrnn": qrnn, "mgu": mgu}
 
 
 def run(qmodel, xi):

@@ -71,7 +71,7 @@ def test_layers_of_a_config(keys, kind, sizes):
     ({"kind": "lstm", "proj_size": 9}, r"proj_size of layer 0 .* within 1..8, its hidden_size, no"),
     ({"kind": "lstm", "peepholes": "some"}, "peepholes of layer 0 .* be none, diagonal, full, not"),
     ({"kind": "gru", "proj_size": 2}, "layer 0 .* has the unknown key 'proj_size'"),
-    ({"kind": "rnn", "activation": "sine"}, "activation of layer 0 .* be 'tanh' or 'relu', not 's"),
+    ({"kind": "rnn", "activation": "sine"}, "activation 'sine' of layer 0 .* is not supported; Si"),
     ({"kind": "sru", "bias": 2}, "bias of layer 0 .* within 0..1, not 2")])
 def test_a_config_refuses(keys, text):
     with pytest.raises(RnnhwError, match=text):
@@ -134,7 +134,7 @@ SRU = dict(layer(BY_KIND["sru"], RNG, 3, 4, 4).arrays)
     ("lstm", LSTM, {"weight_xy": np.ones(3)}, "has the array 'weight_xy', which lstm does not tak"),
     ("lstm", LSTM, {"reset_after": False}, "has the option reset_after=False, which lstm does not"),
     ("lstm", LSTM, {"input_forget": 3}, "input_forget of layer 'lstm' must be False or True, not "),
-    ("rnn", {}, {"activation": "sine"}, "activation of layer 'rnn' must be 'tanh' or 'relu', not"),
+    ("rnn", {}, {"activation": "sine"}, "activation 'sine' of layer 'rnn' is not supported; Si"),
     ("sru", SRU, {"peephole": None}, r"sru.peephole is missing; an array of shape \(8,\) is neede"),
     ("sru", SRU, {"weight_skip": None}, "sru.weight_skip is missing; give weight_skip or circulan"),
     ("sru", SRU, {"weight_ih": np.ones((7, 3))}, "weight_ih has 7 rows, which is not 3 gates of e"),

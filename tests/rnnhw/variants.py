@@ -30,7 +30,9 @@ def layer(entry, rng, m, n, p, scale=1.0, k=None, **over):
                 rng.uniform(-bound, bound, (gates, -(-rows // size), -(-columns // size), size)),
                 rows, columns)
     for vector in (*cell.biases, *cell.vectors):
-        arrays[vector.name] = rng.uniform(-bound, bound, len(vector.gates) * sizes[vector.size])
+        if vector.value is None:
+            size = len(vector.gates) * sizes[vector.size]
+            arrays[vector.name] = rng.uniform(-bound, bound, size)
     return Recurrent(family, options=options, arrays=arrays | over, circulants=circulants)
 
 

@@ -1,0 +1,17 @@
+"""Random networks of every cell and function in Amaranth's simulator against the golden model."""
+
+import pytest
+
+from .drawn import FAMILIES_DRAWN, check
+
+
+@pytest.mark.parametrize("family", FAMILIES_DRAWN)
+@pytest.mark.parametrize("seed", [1000, 1001])
+def test_rtl_equals_golden(family, seed):
+    check(seed, family)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100))
+def test_more_of_them(seed):
+    check(seed, FAMILIES_DRAWN[seed % len(FAMILIES_DRAWN)])
