@@ -56,7 +56,7 @@ class Graph:
     dims : sizes of the input; a text where any size will do
     entries : of the trace, for each layer of the model (set by the importer)
     formats : dict of "width/fraction bits" by tensor, of activations that the graph rounds so
-    notes : sentences on roundings that no format has
+    notes : sentences on roundings that no format has, and on what runtimes do otherwise
     """
 
     def __init__(self, proto):

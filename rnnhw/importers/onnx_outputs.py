@@ -89,7 +89,7 @@ def structure(graph, trace):
     chosen = _choose(graph, trace, found, used, tops)
     at = {INPUT: INPUT} | {e: i for i, e in enumerate(layers)}
     sources = dict.fromkeys(k for output in chosen for k in output.sources)
-    formats, notes = _roundings(trace, everything, at)
+    formats, notes = _remarks(trace, everything, at)
     result = Structure(
         tuple(layers), tuple(trace.entries[e].layer for e in layers),
         tuple(tuple(at[j] for j in reads[e]) for e in layers),
@@ -99,8 +99,8 @@ def structure(graph, trace):
     return result
 
 
-def _roundings(trace, entries, at):
-    """``(formats, notes)`` of what the graph rounds."""
+def _remarks(trace, entries, at):
+    """``(formats, notes)`` of what the graph rounds, and of what runtimes do otherwise."""
     formats, notes = {}, []
     for rounding, k in ((trace.entries[e].rounding, trace.entries[e].reads[0]) for e in entries
                         if trace.entries[e].rounding):
@@ -114,6 +114,11 @@ def _roundings(trace, entries, at):
         notes.append(f"Node {rounding.name!r} rounds {name or 'an output'} to the scale "
                      f"{rounding.scale:g} with the zero point {rounding.zero}, which no format "
                      "has; runs of named arrays round so, all others do not.")
+    for e in entries:
+        layer = trace.entries[e].layer
+        if layer is not None and layer.kind.startswith("lstm") and layer.clip is not None:
+            notes.append(f"The clip of layer {layer.name!r} bounds what its function of c takes "
+                         "too, as ONNX's text has it; onnxruntime leaves c as it is.")
     return formats, tuple(notes)
 
 

@@ -45,11 +45,13 @@ def refused(build, text, dims=DIMS, opset=17):
 
 
 @pytest.mark.parametrize("attributes, text", [
-    ({"clip": 3.0}, r"'rnn' \(LSTM\) has the attribute clip, which is not supported; leave it out"),
-    ({"activations": ["HardSigmoid", "Tanh", "Tanh"]},
-     r"'rnn' \(LSTM\) has the activations HardSigmoid, Tanh, Tanh, which are not supported; Sigm"),
-    ({"activation_alpha": [0.2]}, r"'rnn' \(LSTM\) has the attribute activation_alpha, which is"),
-    ({"activation_beta": [0.2]}, r"'rnn' \(LSTM\) has the attribute activation_beta, which is"),
+    ({"clip": -3.0}, r"clip of node 'rnn' \(LSTM\) must be a positive number, or left out, not -3"),
+    ({"activations": ["Sigmoid", "Softsign", "Tanh"]},
+     r"activation 'Softsign' of node 'rnn' \(LSTM\) is not supported; Sigmoid, Tanh, Relu, Hard"),
+    ({"activations": ["Sigmoid", "Affine", "Tanh"]},
+     r"activation Affine of node 'rnn' \(LSTM\) needs alpha, which has no default"),
+    ({"activation_alpha": [0.2]}, r"'rnn' \(LSTM\) has 1 more values in activation_alpha than it"),
+    ({"activation_beta": [0.2, 0.3]}, r"'rnn' \(LSTM\) has 2 more values in activation_beta than"),
     ({"activations": ["Sigmoid", "Tanh"]}, r"'rnn' \(LSTM\) has 2 activations; 3 are needed\."),
     ({"direction": "sideways"}, r"'rnn' \(LSTM\) has direction 'sideways'; forward, reverse, bid"),
     ({"direction": "bidirectional"}, r"has W of shape \(1, 16, 3\), but \(2, 16, any\) is needed"),
