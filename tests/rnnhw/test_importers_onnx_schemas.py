@@ -45,7 +45,7 @@ def attributes(op, name):
     hard = ["HardSigmoid"] * len(named)
     return {
         "activations": [*functions(op),
-                        ({"activations": [*named, "Tanh"]}, rf"{node} has {len(named) + 1} activat")],
+                        ({"activations": [*named, "Tanh"]}, rf"{node} has {len(named) + 1} a")],
         "activation_alpha": [
             ({"activations": hard, "activation_alpha": [0.1 * k for k in range(1, len(named) + 1)]},
              EXACT),
