@@ -72,6 +72,9 @@ def structure(graph, trace):
     for name in graph.outputs:
         if not isinstance(trace.values.get(name), Labels):
             raise RnnhwError(f"The graph's output {name!r} does not depend on its input.")
+        if trace.values[name].rounding:
+            raise RnnhwError(f"The graph's output {name!r} holds quantized activations, which is "
+                             "not supported; put a DequantizeLinear behind it.")
     used, found = {}, []
     for name in graph.outputs:
         ids = trace.values[name].ids

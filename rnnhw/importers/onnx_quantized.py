@@ -62,15 +62,21 @@ def _limits(node, zero):
     return found.min, found.max
 
 
-def _zero(args):
+def _zero(node, args):
     """The zero point, unsigned and 0 where it is left out."""
-    return np.uint8(0) if len(args) < 3 or args[2] is None else np.asarray(args[2])
+    if len(args) > 2 and args[2] is not None:
+        return np.asarray(args[2])
+    if node.attributes.get("output_dtype", 0):
+        raise node.error("has output_dtype without a zero point, which is not supported; give the "
+                         "zero point, whose type says the same.")
+    return np.uint8(0)
 
 
 def quantize(node, args):
     """QuantizeLinear of a constant."""
-    low, high = _limits(node, _zero(args))
-    x, scale, zero = args[0], _along(node, args[1], args[0]), _along(node, _zero(args), args[0])
+    low, high = _limits(node, _zero(node, args))
+    x, scale = args[0], _along(node, args[1], args[0])
+    zero = _along(node, _zero(node, args), x)
     whole = np.rint(x / scale) + zero.astype(np.int64)
     return np.clip(whole, low, high).astype(zero.dtype)
 
@@ -79,6 +85,9 @@ def dequantize(node, args):
     """DequantizeLinear of a constant."""
     scale = _along(node, args[1], args[0])
     zero = 0 if len(args) < 3 or args[2] is None else _along(node, args[2], args[0])
+    if args[0].dtype.kind not in "iu":
+        raise node.error(f"has codes of type {args[0].dtype}, which are not supported; integers of "
+                         "8, 16 or 32 bits are.")
     difference = args[0].astype(np.int64) - np.asarray(zero, np.int64)
     return difference.astype(scale.dtype) * scale
 
@@ -92,7 +101,7 @@ def rounding(node, args):
         Naming the node, if its scale is not one positive number, or its integers are of another
         type.
     """
-    zero = _zero(args)
+    zero = _zero(node, args)
     if np.size(args[1]) != 1 or np.size(zero) != 1:
         raise node.error("has several scales for an activation, which is not supported; one is.")
     scale = float(np.asarray(args[1]).reshape(()))
