@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import Linear, Recurrent
+from ..model import INPUT, Linear, Recurrent
 from .onnx_sources import View
 
 VERBS = {"Add": "adds", "Gemm": "adds", "Sub": "subtracts", "Mul": "multiplies by",
@@ -27,7 +27,7 @@ def _changed(sources, node, ids, fold, own):
     found = np.empty_like(ids)
     for position, i in enumerate(np.unique(k).tolist()):
         source, of = sources.list[i], k == i
-        entry = sources.entries[source.entry] if source.entry >= 0 else None
+        entry = None if source.entry == INPUT else sources.entries[source.entry]
         changed = fold(position, i, entry) if _plain(entry) else None
         if changed is not None:
             index = sources.enter(changed, entry.reads, last=entry.last)
@@ -95,7 +95,7 @@ def affine(sources, make, node, ids, scale, offset):
     def own(position, i):
         a, b = found[i]
         source, first = i, sources.list[i].entry
-        before = sources.entries[first].affine if first >= 0 else None
+        before = None if first == INPUT else sources.entries[first].affine
         if before is not None:
             source, a, b = before[0], a * before[1], a * before[2] + b
         return {"layer": make(node, position, lambda: Linear(

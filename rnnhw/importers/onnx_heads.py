@@ -2,26 +2,36 @@
 
 import numpy as np
 
-from ..model import Linear
+from ..model import INPUT, Linear
 
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "ArgMax": "argmax"}
+FLOATS, WHOLE = (1, 11), (6, 7)    # ONNX's numbers of float and double, int32 and int64
 PER_AXIS = 13              # opset from which Softmax runs over one axis
 
 
-def embedding(trace, node, table, ids):
-    """Labels of the rows of ``table`` that the whole numbers ``ids`` of the input stand for."""
-    if node.attributes.get("axis", 0) != 0 or np.ndim(table) != 2:
-        raise node.error("looks activations up in something else than the rows of a matrix, which "
-                         "is not supported.")
-    return _embedded(trace, node, table, ids)
+def embedding(trace, node, args, labels):
+    """Labels of the vectors that whole numbers of the input stand for: rows of the matrix of a
+    Gather, or of OneHot those with one element on.
 
-
-def one_hot(trace, node, depth, values, ids):
-    """The same for vectors of ``depth`` that have one element on."""
-    if node.attributes.get("axis", -1) not in (-1, ids.ndim):
+    Raises
+    ------
+    RnnhwError
+        Naming the node, if its table is none, or its indices are not the input's.
+    """
+    get = node.attributes.get
+    if node.op == "Gather":
+        if get("axis", 0) != 0 or np.ndim(args[0]) != 2:
+            raise node.error("looks activations up in something else than the rows of a matrix, "
+                             "which is not supported.")
+        return _embedded(trace, node, args[0], args[1].ids)
+    ids = args[0].ids
+    if any(labels[1:]):
+        raise node.error("has a depth or values that depend on the graph's input, which is not "
+                         "supported; they must be constants.")
+    if get("axis", -1) not in (-1, ids.ndim):
         raise node.error("sets up its vectors along another axis than the last, which is not "
                          "supported.")
-    depth, (off, on) = int(np.reshape(depth, ())), np.asarray(values, np.float64).tolist()
+    depth, (off, on) = int(np.reshape(args[1], ())), np.asarray(args[2], np.float64).tolist()
     return _embedded(trace, node, off + (on - off) * np.eye(depth), ids)
 
 
@@ -30,6 +40,22 @@ def _embedded(trace, node, table, ids):
         raise node.error("takes its indices from a layer, which is not supported; the graph's "
                          "input is.")
     return trace.embed(node, table, ids)
+
+
+def cast(trace, node, ids):
+    """Labels of ``ids`` as another type, where that changes no value."""
+    to, of_input = node.attributes["to"], (ids < trace.input.ids.size).all()
+    if to in FLOATS:
+        return ids
+    if to in WHOLE and of_input and (trace.input.rows is None or trace.embedding is not None):
+        trace.whole = True
+        return ids
+    if to in WHOLE and not of_input:
+        entries = {trace.list[k].entry for k in np.unique(trace.locate(ids)[0])}
+        if all(e != INPUT and trace.entries[e].head == "argmax" for e in entries):
+            return ids
+    raise node.error(f"makes activations the type {to} of ONNX, which changes them; float and "
+                     "double are supported, and whole numbers of the graph's input and of ArgMax.")
 
 
 def head(trace, make, node, ids):
@@ -73,7 +99,7 @@ def _before(trace, ids):
     k, row, unit = trace.locate(ids)
     first = int(k.reshape(-1)[0])
     source = trace.list[first]
-    entry = trace.entries[source.entry] if source.entry >= 0 else None
+    entry = trace.entries[source.entry] if source.entry != INPUT else None
     if entry is None or entry.head not in ("softmax", "log_softmax") or (k != first).any():
         return ids
     parts = []

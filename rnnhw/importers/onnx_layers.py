@@ -89,12 +89,9 @@ def shapes(node, args):
     Raises
     ------
     RnnhwError
-        Naming the weight that is missing or of a wrong shape.
+        Naming the weight that is of a wrong shape.
     """
     gates, count = len(GATE_ORDER[node.op.lower()]), len(directions(node))
-    for name in ("W", "R"):
-        if args[name] is None:
-            raise node.error(f"has no input {name}, which is needed.")
     n = node.attributes.get("hidden_size") or np.shape(args["R"])[-1]
     wanted = {"W": (count, gates * n, None), "R": (count, gates * n, n),
               "B": (count, 2 * gates * n), "P": (count, 3 * n)}

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import RnnhwError
 from ..model import INPUT, Model
-from .onnx_trace import Labels
+from .onnx_sources import Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ def _output(trace, name, ids, rank):
         return []
     if head != "none":
         sources = tuple(map(trace.beneath, trace.entries[trace.list[sources[0]].entry].reads))
-    if any(trace.list[i].entry == INPUT for i in sources):
+    if len(set(sources)) < len(sources) or any(trace.list[i].entry == INPUT for i in sources):
         return []
     return [_Output(name, every is None, sources, head)]
 
@@ -200,9 +200,7 @@ def _features(k, unit, t, b, steps, batch):
     at[t, b, f.reshape(-1)] = np.arange(k.size)
     if (at < 0).any():
         return None
-    along = [at - at[:1], at - at[:, :1], at - at[:, :, :1]]
-    if any((a != a[..., :1, :1]).any() for a in along[:1]) or (
-            along[1] != along[1][:1, :, :1]).any() or (along[2] != along[2][:1, :1]).any():
+    if (at != at[:, :1, :1] + at[:1, :, :1] + at[:1, :1] - 2 * at[0, 0, 0]).any():
         return None
     if (np.diff(at[:, 0, 0]) <= 0).any() or (np.diff(at[0, :, 0]) <= 0).any():
         return None

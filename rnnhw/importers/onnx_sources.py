@@ -17,6 +17,21 @@ APART = ("does not take the features of one step in their order: steps are mixed
 
 
 @dataclass(frozen=True, eq=False)
+class Labels:
+    """An activation: ``ids``, an int64 array of labels in the tensor's own shape.
+
+    ``rounding`` says that it holds whole numbers between QuantizeLinear and DequantizeLinear.
+    """
+
+    ids: np.ndarray
+    rounding: object = None
+
+
+class Lengths:
+    """The graph's input that says how long each sequence is."""
+
+
+@dataclass(frozen=True, eq=False)
 class Entry:
     """A layer of the graph, or a function of layers' outputs that is none.
 
@@ -250,6 +265,14 @@ class Sources:
         kind, rows = self.together(node, k, row)
         sources, columns, scale, offset, total = self.columns(k[0], unit[0], fold)
         return View(sources, kind, rows.reshape(ids.shape[:-1]), columns, scale, offset, total)
+
+    def features(self, node, ids, size):
+        """The view of ``size`` features on the last axis."""
+        if ids.shape[-1] != size:
+            raise node.error(f"takes {size} features, but its input has {ids.shape[-1]}; fix the "
+                             "sizes of the layers, or declare the number of features in the "
+                             "graph's input.")
+        return self.view(node, ids)
 
     def place(self, layer, view, **others):
         """Index of the source of a layer without steps of its own over a view."""

@@ -5,41 +5,23 @@ move values move labels, so a layer sees at once which units of which steps it g
 whether it holds every step or the last, whatever the route.
 """
 
-from dataclasses import dataclass
-from functools import partial
-
 import numpy as np
 
 from ..errors import RnnhwError
 from ..model import Linear
 from . import onnx_elementwise as elementwise
-from . import onnx_layers as layers
-from .onnx_heads import HEADS, embedding, head, one_hot
+from .onnx_heads import HEADS, cast, embedding, head
+from .onnx_layers import matrix
 from .onnx_moves import ARITHMETIC, MOVES
 from .onnx_quantized import rounding
-from .onnx_sources import Sources
+from .onnx_recurrent import recurrent
+from .onnx_sources import Labels, Lengths, Sources
 
 ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 RECURRENT = ("LSTM", "GRU", "RNN")
 LAYERS = (*RECURRENT, "Gemm", "MatMul", *ACTIVATIONS, "HardSigmoid", "BatchNormalization", *HEADS,
           "OneHot")
 SUPPORTED = tuple(dict.fromkeys((*LAYERS, *MOVES, *ARITHMETIC, "Shape")))
-FLOATS, WHOLE = (1, 11), (6, 7)    # ONNX's numbers of float and double, int32 and int64
-
-
-@dataclass(frozen=True, eq=False)
-class Labels:
-    """An activation: ``ids``, an int64 array of labels in the tensor's own shape.
-
-    ``rounding`` says that it holds whole numbers between QuantizeLinear and DequantizeLinear.
-    """
-
-    ids: np.ndarray
-    rounding: object = None
-
-
-class Lengths:
-    """The graph's input that says how long each sequence is."""
 
 
 class Trace(Sources):
@@ -100,7 +82,7 @@ class Trace(Sources):
             raise node.error("computes on quantized activations, which is not supported; a "
                              "DequantizeLinear must stand in front of it.")
         if node.op in RECURRENT:
-            return self._recurrent(node, args)
+            return [Labels(ids) for ids in recurrent(self, self._make, node, args)]
         if any(isinstance(a, Lengths) for a in args):
             if node.op in ("Identity", "Cast"):
                 return [args[0]]
@@ -114,7 +96,7 @@ class Trace(Sources):
         if node.op in ("QuantizeLinear", "DequantizeLinear"):
             return [self._round(node, args, labels)]
         if node.op == "Gather" and not labels[0] or node.op == "OneHot":
-            return [self._embedding(node, args, labels)]
+            return [Labels(embedding(self, node, args, labels))]
         if node.op in MOVES:
             return [self._move(node, args, labels)]
         return [Labels(self._computed(node, args, labels))]
@@ -122,7 +104,7 @@ class Trace(Sources):
     def _computed(self, node, args, labels):
         """Labels of the result of an operator that does not only move values."""
         if node.op == "Cast":
-            return self._cast(node, args[0].ids)
+            return cast(self, node, args[0].ids)
         if node.op in ("Gemm", "MatMul"):
             return self._product(node, args).ids
         if node.op in ACTIVATIONS:
@@ -177,34 +159,6 @@ class Trace(Sources):
             return Labels(args[0].ids)
         return Labels(elementwise.rounded(self, node, args[0].ids, found), found)
 
-    def _embedding(self, node, args, labels):
-        """Labels of vectors that the whole numbers of the input stand for."""
-        if node.op == "OneHot":
-            if any(labels[1:]):
-                raise node.error("has a depth or values that depend on the graph's input, which is "
-                                 "not supported; they must be constants.")
-            return Labels(one_hot(self, node, args[1], args[2], args[0].ids))
-        return Labels(embedding(self, node, args[0], args[1].ids))
-
-    def _cast(self, node, ids):
-        """``ids`` of another type, where that changes no value."""
-        to, of_input = node.attributes["to"], (ids < self.input.ids.size).all()
-        if to in FLOATS:
-            return ids
-        if to in WHOLE and of_input and (self.input.rows is None or self.embedding is not None):
-            self.whole = True
-            return ids
-        if to in WHOLE and not of_input and {
-                e.head for e in self._entries_of(ids)} == {"argmax"}:
-            return ids
-        raise node.error(f"makes activations the type {to} of ONNX, which changes them; float and "
-                         "double are supported, and whole numbers of the graph's input and of "
-                         "ArgMax.")
-
-    def _entries_of(self, ids):
-        return [self.entries[self.list[k].entry] for k in np.unique(self.locate(ids)[0])
-                if self.list[k].entry >= 0]
-
     def _normalized(self, node, args, labels):
         """Labels of a batch normalization with constant statistics."""
         if any(labels[1:]):
@@ -218,66 +172,9 @@ class Trace(Sources):
         return np.moveaxis(elementwise.affine(self, self._make, node, ids, scale,
                                               offset - mean * scale), -1, 1)
 
-    def _features(self, node, ids, size):
-        """The view of ``size`` features on the last axis."""
-        if ids.shape[-1] != size:
-            raise node.error(f"takes {size} features, but its input has {ids.shape[-1]}; fix the "
-                             "sizes of the layers, or declare the number of features in the "
-                             "graph's input.")
-        return self.view(node, ids)
-
-    def _recurrent(self, node, args):
-        batch_first, backwards = layers.layout(node), layers.directions(node)
-        if not isinstance(args[0], Labels):
-            raise node.error("has an input X that does not depend on the graph's input.")
-        ids = args[0].ids
-        if ids.ndim != 3:
-            raise node.error(f"has an input X of rank {ids.ndim}; 3 is needed.")
-        ids = ids.transpose(1, 0, 2) if batch_first else ids
-        args = dict(zip(layers.INPUTS, args + [None] * 8))
-        for name in layers.INPUTS[1:]:
-            if isinstance(args[name], Labels) or isinstance(args[name], Lengths) and (
-                    name != "sequence_lens"):
-                raise node.error(f"has an input {name} that depends on the graph's input, which is "
-                                 "not supported; it must be a constant.")
-        if isinstance(args["sequence_lens"], Lengths) != self.lengths:
-            raise node.error("has no sequence_lens, but others have; give all the same.")
-        if not self.lengths:
-            layers.check_lengths(node, args["sequence_lens"], len(ids))
-        n = layers.shapes(node, args)
-        view = self._features(node, ids, args["W"].shape[2])
-        self._check_steps(node, view)
-        initial = layers.initial_states(node, args, n, ids.shape[1])
-        outputs = {kind: [] for kind in "yhc"}
-        for d, backward in enumerate(backwards):
-            layer = self._make(node, d, partial(layers.recurrent_layer, node, args, d, view, n,
-                                                initial[d]))
-            entry = self.enter(layer, view.sources)
-            for kind in "yhc"[:len(node.outputs)]:
-                k = self.add(entry, kind, n, 0 if backward else self.forward)
-                rows = self.order if kind == "y" else np.arange(self.order.shape[1])
-                outputs[kind].append(self.labels(k, rows))
-        found = []
-        for kind in "yhc"[:len(node.outputs)]:
-            ids = np.stack(outputs[kind], axis=-3)  # the axis of directions
-            found.append(Labels(np.moveaxis(ids, -2, 0) if batch_first else ids))
-        return found
-
-    def _check_steps(self, node, view):
-        """Refuse a recurrent layer that does not run over every step in its order."""
-        if view.kind == "h" or not np.array_equal(np.sort(view.rows, None), np.arange(self.rows)):
-            raise node.error("does not take every step of the layer before; a recurrent layer "
-                             "behind one that gives only some of its steps is not supported.")
-        if self.order is None:
-            self.input.check_order(node, view.rows)
-            self.order = view.rows
-        if self.order.shape != view.rows.shape or (self.order != view.rows).any():
-            raise node.error("runs over its input in another order than the recurrent layer "
-                             "before it; the sequence axis must stay the same.")
-
     def _linear(self, node, ids, weight):
         """Labels of ``W x`` for the steps on the last axis of ``ids``; weight (out, in)."""
-        view = self._features(node, ids, weight.shape[1])
+        view = self.features(node, ids, weight.shape[1])
 
         def make():
             taken, bias = view.taken(weight)
@@ -293,7 +190,7 @@ class Trace(Sources):
                              "a constant.")
         if node.op == "MatMul":
             ids = (a if isinstance(a, Labels) else b).ids
-            a, b = (v if isinstance(v, Labels) else layers.matrix(node, v, ids.ndim)
+            a, b = (v if isinstance(v, Labels) else matrix(node, v, ids.ndim)
                     for v in (a, b))
             if isinstance(a, Labels):
                 return Labels(self._linear(node, a.ids, b.T))
