@@ -106,6 +106,14 @@ def test_activations_behind_layers():
     assert 1e-3 < close(model.run(X.swapaxes(0, 1)), want(proto)) < 2.0**-3
 
 
+def test_zero_point_left_out():
+    b = builder(36)
+    q = b.add("QuantizeLinear", [steps(b), b.const(0.01, np.float32)])
+    y = b.add("DequantizeLinear", [q, b.const(0.01, np.float32)])
+    proto = finish(b, [y])
+    assert close(from_onnx(proto).run({"x": X})[y], want(proto)) < 1e-5
+
+
 def quantized(b, scale=0.1, zero=0):
     return b.add("QuantizeLinear", [steps(b), b.const(scale, np.float32), b.const(zero, np.int8)])
 
