@@ -1,4 +1,4 @@
-"""ONNX graphs as models: LSTM, GRU and linear layers in a chain, however an exporter wrote them."""
+"""ONNX graphs as models, however an exporter wrote them: reading, checking, refusing."""
 
 from pathlib import Path
 
@@ -76,11 +76,12 @@ def _refuse_operators(nodes):
 def from_onnx(source):
     """A model from an ONNX file, its bytes or a ModelProto.
 
-    LSTM and GRU (forward, either layout, ``linear_before_reset`` 0 and 1, default activations) and
-    linear layers (Gemm; MatMul and Add) with Relu, Sigmoid or Tanh behind them, in one chain, from
-    one input. The model's output is that of the graph which is furthest along the chain: every step
-    if any output holds every step, else the last step. ``model.graph`` knows the graph's names, so
-    that ``model.run({name: array})`` gives all its outputs.
+    Operators LSTM, GRU and RNN with all attributes and inputs, linear layers, sums and products of
+    activations, and what stands around them (docs/importers.md). The model's output is that of the
+    graph which holds all its last layers: every step if one does, else the last step; several side
+    by side where none holds all. ``model.graph`` knows the graph's names, so that
+    ``model.run({name: array})`` gives all its outputs, in its own layout and rounded where it
+    rounds; ``model.graph.formats`` and ``model.graph.notes`` say what the model itself leaves out.
 
     Raises
     ------
