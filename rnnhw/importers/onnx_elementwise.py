@@ -138,9 +138,12 @@ def combined(sources, make, node, a, b):
         sources.found(node, ids)
     k, row, unit = sources.found(node, np.stack([a.reshape(-1), b.reshape(-1)], axis=1))
     kind, rows = sources.together(node, k, row)
-    pairs, feature = np.unique(np.concatenate([k, unit], axis=1), axis=0, return_inverse=True)
-    multiply, n = node.op == "Mul", len(pairs)
-    reads, columns, scale, offset, total = sources.columns(pairs[:, :2], pairs[:, 2:],
+    width = 1 + unit.max()
+    code = k * width + unit
+    code = code[:, 0] * len(sources.list) * width + code[:, 1]
+    _, first, feature = np.unique(code, return_index=True, return_inverse=True)
+    multiply, n = node.op == "Mul", len(first)
+    reads, columns, scale, offset, total = sources.columns(k[first], unit[first],
                                                            fold=not multiply)
     if node.op == "Sub":
         scale[:, 1], offset[:, 1] = -scale[:, 1], -offset[:, 1]
@@ -157,4 +160,4 @@ def combined(sources, make, node, a, b):
 
     view = View(reads, kind, rows, columns, scale, offset, total)
     new = sources.list[sources.place(make(node, "both", layer), view)]
-    return (new.base + rows * n + feature.reshape(-1)).reshape(a.shape)
+    return (new.base + rows * n + feature).reshape(a.shape)

@@ -8,8 +8,7 @@ from onnx import TensorProto, helper
 from rnnhw.errors import RnnhwError
 from rnnhw.importers.onnx import from_onnx
 
-from .onnx_graphs import GATES, Builder
-from .test_importers_onnx import finish
+from .onnx_graphs import GATES, Builder, finish
 
 DIMS = ("seq", "batch", 3)
 
@@ -41,7 +40,7 @@ def refused(build, text, dims=DIMS, opset=17):
     b = Builder(np.random.default_rng(0), opset)
     outputs = build(b)
     with pytest.raises(RnnhwError, match=text):
-        from_onnx(finish(b, dims, outputs if isinstance(outputs, list) else [outputs]))
+        from_onnx(finish(b, outputs if isinstance(outputs, list) else [outputs], dims))
 
 
 @pytest.mark.parametrize("attributes, text", [

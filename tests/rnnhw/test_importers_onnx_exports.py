@@ -14,6 +14,7 @@ from rnnhw.errors import RnnhwError
 from rnnhw.importers.onnx import from_onnx
 
 from .models import close
+from .onnx_graphs import finish
 from .onnx_sweep import Sweep, onnxruntime_of
 from .test_importers_onnx import exported
 from .test_importers_onnx_graphs import (
@@ -22,7 +23,6 @@ from .test_importers_onnx_graphs import (
     STEPS,
     both,
     builder,
-    finish,
     operator,
     part,
     refused,

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from rnnhw.errors import RnnhwError
 from rnnhw.importers.onnx import from_onnx
 
 from .models import close
+from .onnx_graphs import finish
 from .onnx_sweep import Sweep, onnxruntime_of
 
 STEPS, BATCH, FEATURES = 5, 3, 4
@@ -37,15 +38,6 @@ def both(b, x="x", m=FEATURES, n=3):
     y, h = operator(b, x=x, m=m, n=n, direction="bidirectional")
     return y, h, b.add("Reshape", [b.add("Transpose", [y], perm=[0, 2, 1, 3]),
                                    b.const([0, 0, 2 * n])])
-
-
-def finish(b, outputs, dims=("seq", "batch", FEATURES), kind=TensorProto.FLOAT, types=()):
-    types = dict(types)
-    graph = helper.make_graph(
-        b.nodes, "g", [helper.make_tensor_value_info("x", kind, dims)],
-        [helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), None)
-         for name in outputs], b.initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", b.opset)], ir_version=8)
 
 
 def same(b, *outputs, x=None, **options):

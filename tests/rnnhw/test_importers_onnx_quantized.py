@@ -8,7 +8,8 @@ import pytest
 from rnnhw.importers.onnx import from_onnx
 
 from .models import close
-from .test_importers_onnx_graphs import BATCH, FEATURES, STEPS, builder, finish, refused, steps
+from .onnx_graphs import finish
+from .test_importers_onnx_graphs import BATCH, FEATURES, STEPS, builder, refused, steps
 
 # the runtime fuses what it knows into integer kernels of its own otherwise
 OPTIONS = onnxruntime.SessionOptions()
