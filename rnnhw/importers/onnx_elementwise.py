@@ -80,8 +80,8 @@ def affine(sources, make, node, ids, scale, offset):
             vector = np.full(sources.size(i), default)
             vector[unit[of]] = value[of]
             if (vector[unit[of]] != value[of]).any():
-                raise node.error(f"{verb} a constant that differs from step to step; one value for "
-                                 "each unit is supported.")
+                raise node.error(f"{verb} a constant that differs from step to step, or where a "
+                                 "unit stands twice; one value for each unit is supported.")
             found.setdefault(i, []).append(vector)
 
     def fold(position, i, entry):

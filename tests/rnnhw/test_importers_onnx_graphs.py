@@ -314,6 +314,16 @@ def test_batch_normalization_in_training_mode():
     refused(b, y, r"\(BatchNormalization\) has statistics that depend on the graph's input, which ")
 
 
+def test_constants_that_differ():
+    for units, value in (([0, 1, 2], np.ones((STEPS, 1, 3))), ([2, 2], np.ones(2))):
+        b = builder(21)
+        value = value * np.arange(1, value.size + 1).reshape(value.shape)
+        y = b.add("Gather", [steps(b), b.const(units)], axis=2)
+        refused(b, b.add("Div", [y, b.const(value, np.float32)]),
+                r"\(Div\) divides by a constant that differs from step to step, or where a unit st",
+                dims=(STEPS, BATCH, FEATURES))
+
+
 def test_constants_that_are_infinite():
     b = builder(21)
     refused(b, b.add("Div", [steps(b), b.const([1, 0, 2], np.float32)]),

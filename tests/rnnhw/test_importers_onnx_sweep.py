@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rnnhw.errors import RnnhwError
 from rnnhw.importers.onnx import from_onnx
 from rnnhw.model import Recurrent
 
 from .models import close
+from .onnx_dags import random_dag
 from .onnx_sweep import FUNCTIONS, onnxruntime_of, random_model
 
 FAST, ALL = range(40), range(40, 400)
@@ -61,3 +63,34 @@ def test_random_models():
     """Rounding to float32 is what is left: sums of up to 40 products of values below 4."""
     worst, options = sweep(ALL)
     assert 0 < worst < 1e-5 and options >= OPTIONS | OF_FUNCTIONS
+
+
+def dags(seeds):
+    """Numbers of graphs that are taken and refused; each that is taken is exact."""
+    taken = []
+    for seed in seeds:
+        proto, x, axis = random_dag(np.random.default_rng(seed))
+        want = onnxruntime_of(proto, {"x": x})["out"]
+        try:
+            model = from_onnx(proto)
+        except RnnhwError:
+            taken.append(False)
+            continue
+        taken.append(True)
+        assert error(model.run({"x": x})["out"], want) < 1e-5, seed
+        assert model.last_step == (axis is None), seed
+        want = want.swapaxes(0, 1) if axis == 0 else want
+        assert error(model.run(x.swapaxes(0, 1)), want) < 1e-5, seed
+    return sum(taken), len(taken)
+
+
+def test_some_graphs_of_any_operators():
+    taken, total = dags(range(40))
+    assert total / 2 < taken < total
+
+
+@pytest.mark.slow
+def test_graphs_of_any_operators():
+    """Any operator behind any other: taken and exact in steps and last steps, or refused."""
+    taken, total = dags(range(40, 1000))
+    assert total / 2 < taken < total
