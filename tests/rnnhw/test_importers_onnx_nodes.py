@@ -7,8 +7,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 import rnnhw
-from rnnhw.errors import RnnhwError
 from rnnhw.importers.onnx import from_onnx
+from tests.simulators import needs_icarus
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # onnx makes the data of all operators' tests, with overflows
@@ -49,11 +49,6 @@ def test_float(name):
 
 
 # what integers have not yet, by test; the sentence is that of rnnhw.quantize
-NOT_BUILT = {
-    name: r"Layer \d \(.+\) runs backwards, which is not built yet in integers"
-    for name in ("test_gru_reverse", "test_gru_bidirectional", "test_lstm_reverse",
-                 "test_lstm_bidirectional", "test_simple_rnn_reverse",
-                 "test_simple_rnn_bidirectional")}
 CONFIG = rnnhw.Config(weight_bits=16, activation_bits=16, state_bits=16, cell_bits=16)
 
 
@@ -64,10 +59,6 @@ def test_integers(name):
     model = from_onnx(proto)
     batch_first = any(a.name == "layout" and a.i == 1 for a in proto.graph.node[0].attribute)
     x = x if batch_first else x.swapaxes(0, 1)
-    if name in NOT_BUILT:
-        with pytest.raises(RnnhwError, match=NOT_BUILT[name]):
-            rnnhw.compile(model, CONFIG, calibration=x)
-        return
     design = rnnhw.compile(model, CONFIG, calibration=x)
     key = "Y" if "Y" in want else "Y_h"
     value = want[key]
@@ -79,3 +70,15 @@ def test_integers(name):
     assert got.shape == value.shape and np.abs(got - value).max() < 2**-9
     codes = design.run_int(design.quantize_input(x))
     assert np.array_equal(got, codes / 2.0**design.output_format.frac_bits)
+
+
+@needs_icarus
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_verilog(name):
+    proto, x, _ = model_of(CASES[name])
+    model = from_onnx(proto)
+    batch_first = any(a.name == "layout" and a.i == 1 for a in proto.graph.node[0].attribute)
+    x = x if batch_first else x.swapaxes(0, 1)
+    found = rnnhw.compile(model, CONFIG, calibration=x).simulate(x, simulator="icarus")
+    assert found.bit_exact, found.mismatch
