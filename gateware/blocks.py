@@ -198,7 +198,8 @@ class BlockSequencer(wiring.Component):
             self.issue.index.eq(index), self.issue.word.eq(word),
             self.issue.bank.eq(bank), self.issue.weight.eq(weight_read),
             self.block.valid.eq(closing), self.block.words.eq(cur.words),
-            self.block.bias.eq(cur.bias), self.block.drain.eq(cur.drain),
+            self.block.bias.eq(Mux(first & ~late, cur.first_bias, cur.bias) if p.first_biases
+                               else cur.bias), self.block.drain.eq(cur.drain),
         ]
         if p.spaces:
             m.d.sync += [

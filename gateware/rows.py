@@ -1,6 +1,6 @@
 """The vector lanes' sequencer: replays the table of vector rows, one element a cycle."""
 
-from amaranth.hdl import Const, Module, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -123,9 +123,13 @@ class RowSequencer(wiring.Component):
                          parity.eq(parity ^ ~tail)]
 
         issue = self.issue
+        addresses = {letter: cur[letter] for letter in "abc"}
+        if p.first_values:
+            addresses = {letter: Mux(cur[f"begins_{letter}"] & first, cur[f"first_{letter}"], a)
+                         for letter, a in addresses.items()}
         m.d.sync += [
             issue.valid.eq(go & ~blank), issue.fn.eq(cur.fn), issue.drain.eq(cur.drain),
-            issue.a.eq(cur.a + element), issue.b.eq(cur.b + element), issue.c.eq(cur.c + element),
+            *(issue[letter].eq(address + element) for letter, address in addresses.items()),
             issue.word.eq(taken), issue.one.eq(cur.one), issue.has_c.eq(cur.has_c),
             issue.zero_a.eq(cur.old_a & first), issue.zero_b.eq(cur.old_b & first),
             issue.zero_c.eq(cur.old_c & first),

@@ -236,6 +236,8 @@ class _Lowering:
             tail = {}
             if position == len(runs) - 1:
                 tail, bound = space.drain(i, product, [run[1:3] for run in runs], u0, u1)
+                if space is self.spaces[0]:
+                    tail |= space.first_bias(i, [run[1:3] for run in runs], product, u0, u1)
                 self.acc_bound = max(self.acc_bound, bound)
             self.ranges.append(RangeRow(
                 segment=segment, count=len(contents), start_block=position == 0,

@@ -4,6 +4,8 @@ from math import ceil
 
 import numpy as np
 
+from .cells import plain, previous
+from .fixed import round_shift
 from .rowblocks import units
 from .segments import columns
 
@@ -67,7 +69,34 @@ class Plain:
         words = ceil((u1 - u0) / self.T) * len(product.sums)
         fields = dict(end_block=True, words=words, bias=sum(len(b) for b in self.biases),
                       drain=self.drains.setdefault((shift, pre.width), len(self.drains)))
+        self._keep(product, bias, u0, u1)
+        return fields, int(bound.max())
+
+    def _keep(self, product, bias, u0, u1):
+        words = ceil((u1 - u0) / self.T) * len(product.sums)
         contents = np.zeros(words * self.T, np.int64)
         contents[self._lanes(product, u0, u1)] = bias
         self.biases.append(contents.reshape(-1, self.T))
-        return fields, int(bound.max())
+
+    def first_bias(self, i, runs, product, u0, u1):
+        """``{"first_bias": address}`` of the biases in a sequence's first step, if they are others.
+
+        The state before it is read as zero; its products are in these biases. To be called behind
+        :meth:`drain`.
+        """
+        layer, more = self.q.layers[i], 0
+        for part, key in runs:
+            codes = layer.initial.get(plain(part.operand)) if previous(part.operand) else None
+            if codes is None or not codes.any():
+                continue
+            rows = self._rows(layer, part, product, u0, u1)
+            fmt = self.q.operands[key]
+            shift = layer.formats[plain(part.operand)].frac_bits - fmt.frac_bits
+            operand = fmt.saturate(round_shift(codes, shift)) << self.q.shifts[key]
+            more = more + rows.reshape(len(rows), -1)[:, :len(operand)] @ operand
+        if isinstance(more, int):
+            return {}
+        address = sum(len(b) for b in self.biases)
+        bias = self.biases[-1].reshape(-1)[self._lanes(product, u0, u1)]
+        self._keep(product, bias + more, u0, u1)
+        return {"first_bias": address}

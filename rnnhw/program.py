@@ -201,6 +201,16 @@ class Program(Multipliers):
         return found
 
     @cached_property
+    def first_biases(self):
+        """Whether sums have other biases in a sequence's first step."""
+        return any(row.first_bias >= 0 for row in self.ranges)
+
+    @cached_property
+    def first_values(self):
+        """Whether rows read other values in a sequence's first step."""
+        return any(max(row.first_a, row.first_b, row.first_c) >= 0 for row in self.rows)
+
+    @cached_property
     def late(self):
         """Whether outputs come a step later, by late rows."""
         return any(row.late for row in self.ranges)

@@ -93,9 +93,10 @@ def _check_outputs(quantized):
 def check_built(model):
     """Refuse what floats have and integers have not yet."""
     for i, layer in enumerate(model.layers):
-        if layer.recurrent and layer.initial:
-            raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) has an initial state, which "
-                             "is not built yet in integers; Model.run computes it in floats.")
+        if layer.recurrent and layer.initial and any(block_sizes(layer).values()):
+            raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) has an initial state and "
+                             "block-circulant matrices, which is not built yet in integers; "
+                             "Model.run computes it in floats.")
     if list(model.outputs) != sorted(set(model.outputs)):
         raise RnnhwError(f"outputs of model {model.name!r} are {model.outputs}, but integers come "
                          "out in the order of layers, each once; Model.run computes it in floats.")

@@ -37,6 +37,8 @@ class RangeRow:
     end_block : last run of its row block; the fields below then hold
     words : words drained per slice
     bias : address of the first bias word, or block row of biases
+    first_bias : the same in a sequence's first step, -1 where it is no other: the products of the
+        first state are in it
     drain : index into ``Program.drains``, or into those of the space
     space : of operands and sums; ``base`` and ``count`` are of its blocks, or pairs of them
     gates : sums of the block, each drained ``hold`` cycles behind the one before
@@ -58,6 +60,7 @@ class RangeRow:
     hold: int = 0
     on_last: bool = False
     late: bool = False
+    first_bias: int = -1
 
     @property
     def offsets(self):
@@ -80,6 +83,8 @@ class VectorRow:
     drain : operand a is the drained word
     a, b, c : addresses; ``b == -1`` of a mac multiplies by ``2**ONE_FRAC``
     old : which of "abc" are of the previous step and read zero in a sequence's first step
+    first_a, first_b, first_c : addresses of those that are something else in a sequence's first
+        step, -1 where they are not
     dst : address of the result in state memory
     out, align, index : indices into ``Program.outs``, ``aligns`` and ``indices``
     segment, operand, copy : of the operand copy: segment, first word, index into ``copies``
@@ -110,6 +115,9 @@ class VectorRow:
     gap: int = 0
     on_last: bool = False
     late: bool = False
+    first_a: int = -1
+    first_b: int = -1
+    first_c: int = -1
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ def _most(program, row):
 def range_records(program):
     """Records of the array's table; ``count`` is one less than the elements of the run."""
     return _plain({**({"late": row.late} if program.late else {}),
+        **({"first_bias": row.bias if row.first_bias < 0 else row.first_bias}
+           if program.first_biases else {}),
         **(_spectral_range(program, row) if program.spaces else {}),
         "x": row.segment < 0, "segment": max(0, row.segment), "base": row.base,
         "count": row.count - 1, "single": row.count == 1, "need": row.need,
@@ -57,6 +59,17 @@ def _targets(program, row):
     return found
 
 
+def _firsts(program, row):
+    """Whether and where a row's operands lie in a sequence's first step, if there is any such row.
+    """
+    found = {}
+    if program.first_values:
+        for letter in "abc":
+            address = getattr(row, f"first_{letter}")
+            found |= {f"begins_{letter}": address >= 0, f"first_{letter}": max(0, address)}
+    return found
+
+
 def row_records(program):
     """Records of the vector lanes' table; ``count`` is one less than the elements of the row."""
     return _plain({**({"late": row.late} if program.late else {}),
@@ -64,7 +77,8 @@ def row_records(program):
         "fn": FUNCTIONS.index(row.fn), "drain": row.drain,
         "a": max(0, row.a), "b": max(0, row.b), "c": max(0, row.c),
         "one": row.b < 0, "has_c": row.c >= 0,
-        "old_a": "a" in row.old, "old_b": "b" in row.old, "old_c": "c" in row.old,
+        **{f"old_{letter}": letter in row.old and getattr(row, f"first_{letter}") < 0
+           for letter in "abc"}, **_firsts(program, row),
         "subtract": row.subtract, "relu": row.relu, "store": row.dst >= 0, "dst": max(0, row.dst),
         "out": row.out, "align": row.align, "index": row.index,
         "copied": row.segment >= 0, "segment": max(0, row.segment),

@@ -177,13 +177,27 @@ class VectorRows:
                 words = q.constants[name].copy()
                 words.resize(value.words * self.T)
                 found[value] = words.reshape(-1, self.T)
+            for name, codes in q.initial.items():
+                value = self._value(i, name, None)
+                if codes.any() and value.name != name:
+                    words = codes.copy()
+                    words.resize(value.words * self.T)
+                    found[_initial(value)] = words.reshape(-1, self.T)
         return found
+
+
+def _initial(value):
+    """The constant that a state is in a sequence's first step."""
+    return replace(value, name=f"initial {value.name}")
 
 
 def addressed(row, reads, write, addresses):
     """``row`` with state addresses in place of values."""
     fields = {letter: addresses[value] + word - value.first
               for letter, (value, word, _) in reads.items()}
+    fields |= {f"first_{letter}": addresses[_initial(value)] + word - value.first
+               for letter, (value, word, old) in reads.items()
+               if old and _initial(value) in addresses}
     if write:
         value, word = write
         fields["dst"] = addresses[value] + word - value.first
