@@ -11,6 +11,8 @@ from rnnhw.fourier import transform_cycles
 from .arith import choose, copies, delay, saturate
 from .fourier import Inverse
 
+GROUP = 4      # components whose biases, in logic, have one address register
+
 
 class SpectralDrain(wiring.Component):
     """Empties the accumulators of a row block, a block row every ``k/T`` cycles.
@@ -57,9 +59,9 @@ class SpectralDrain(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         k = self.space.k
-        fire, advances, kind, address = self._control(m)
+        fire, advances, kind, addresses = self._control(m)
         head = self._chain(m, advances)
-        spectrum, saturated = self._spectrum(m, head, delay(m, kind, 3, "kind"), address)
+        spectrum, saturated = self._spectrum(m, head, delay(m, kind, 3, "kind"), addresses)
         inverse = Inverse(k, len(spectrum[0]))
         m.submodules.inverse = inverse
         m.d.comb += [inverse.components[i].eq(value) for i, value in enumerate(spectrum)]
@@ -77,6 +79,8 @@ class SpectralDrain(wiring.Component):
         block = delay(m, self.block, self.latency + self.wait, "block")
         left = Signal.like(block.cycles)
         shifting, kind, address = Signal(), Signal.like(block.drain), Signal.like(block.bias)
+        groups = -(-self.space.k // self._together())
+        addresses = [Signal.like(address, name=f"dup_address{i}") for i in range(groups - 1)]
         phase = Signal(range(max(2, self.words_each)))
         fire, goes_on, next_phase = Signal(), Signal(), Signal.like(phase)
         advance, advance_next = Signal(), Signal()
@@ -89,11 +93,17 @@ class SpectralDrain(wiring.Component):
         ]
         m.d.sync += [phase.eq(next_phase), shifting.eq(goes_on), advance.eq(advance_next)]
         with m.If(block.valid):
-            m.d.sync += [left.eq(block.cycles), kind.eq(block.drain), address.eq(block.bias)]
+            m.d.sync += [left.eq(block.cycles), kind.eq(block.drain)]
+            m.d.sync += [copy.eq(block.bias) for copy in (address, *addresses)]
         with m.Elif(shifting):
-            m.d.sync += [left.eq(left - 1), address.eq(address + advance)]
+            m.d.sync += left.eq(left - 1)
+            m.d.sync += [copy.eq(address + advance) for copy in (address, *addresses)]
         advances = copies(m, advance_next, self.rows * self.lanes, "advance_")
-        return fire, advances, kind, address
+        return fire, advances, kind, [address, *addresses]
+
+    def _together(self):
+        """Components whose biases have one address register: it would reach too much logic."""
+        return GROUP if self.style == "logic" else self.space.k
 
     def _chain(self, m, advances):
         """The lanes' sums of the block row at the head."""
@@ -110,24 +120,34 @@ class SpectralDrain(wiring.Component):
                     m.d.sync += chain[i].eq(chain[i + self.lanes])
         return chain[:self.lanes]
 
-    def _spectrum(self, m, head, kind, address):
+    def _biases(self, m, addresses):
+        """Biases of all components, and the words that are pushed, two cycles behind an address."""
+        k, bits, each = self.space.k, self.acc_width, self._together()
+        mask, found = (1 << bits) - 1, []
+        for i, address in enumerate(addresses):
+            part = slice(i * each, (i + 1) * each)
+            shape = {"components": data.ArrayLayout(unsigned(bits), len(range(k)[part]))}
+            rows = [{"components": [int(value) & mask for value in row[part]]}
+                    for row in self.space.biases]
+            if not i:
+                shape["pushed"] = range(self.words_each + 1)
+                rows = [row | {"pushed": words} for row, words in zip(rows, self.space.pushed)]
+            memory = Memory(shape=data.StructLayout(shape), depth=max(2, len(rows)), init=rows,
+                            attrs={"rom_style": self.style} if self.style else {})
+            m.submodules[f"biases{i or ''}"] = memory
+            read = memory.read_port()
+            m.d.comb += read.addr.eq(address)
+            late = delay(m, read.data, 1, f"bias{i or ''}", reset_less=True)
+            found += [late.components[c].as_signed() for c in range(len(range(k)[part]))]
+            if not i:
+                self.pushed = late.pushed
+        return found
+
+    def _spectrum(self, m, head, kind, addresses):
         """Components that enter the inverse transform, five cycles behind ``fire``, and whether any
         was clipped a cycle before."""
         k, bits = self.space.k, self.acc_width
-        mask = (1 << bits) - 1
-        shape = data.StructLayout({
-            "components": data.ArrayLayout(unsigned(bits), k),
-            "pushed": range(self.words_each + 1)})
-        memory = Memory(
-            shape=shape, depth=max(2, len(self.space.biases)),
-            init=[{"components": [int(value) & mask for value in row], "pushed": words}
-                  for row, words in zip(self.space.biases, self.space.pushed)],
-            attrs={"rom_style": self.style} if self.style else {})
-        m.submodules.biases = memory
-        read = memory.read_port()
-        m.d.comb += read.addr.eq(address)
-        bias = delay(m, read.data, 1, "bias", reset_less=True)
-        self.pushed = bias.pushed
+        biases = self._biases(m, addresses)
         xi = self._xi(m)
         found, flags = [], []
         for c in range(k):
@@ -141,7 +161,7 @@ class SpectralDrain(wiring.Component):
                 value = delay(m, value, 1, f"component{c}", reset_less=True)
             total = Signal(signed(bits), name=f"total{c}", reset_less=True)
             shifted = Signal(signed(bits), name=f"shifted{c}", reset_less=True)
-            m.d.sync += total.eq(value + bias.components[c].as_signed())
+            m.d.sync += total.eq(value + biases[c])
             m.d.sync += shifted.eq(choose(kind, [total >> drain.shift
                                                  for drain in self.space.drains]))
             width = self.space.drains[0].width

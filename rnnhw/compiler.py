@@ -70,11 +70,25 @@ class _Lowering:
                          for space, k in enumerate(block_sizes(quantized), 1))]
         self.space_of = {space.k: space for space in self.spaces}
         self._inputs()
+        self.on_last = self._on_last()
         self.segments = self._segments()
         self.by_name = {s.name: i for i, s in enumerate(self.segments)}
         self.ranges, self.weights, self.late_weights, self.acc_bound = [], [], [], 0
         self.vectors = VectorRows(quantized, slices, self.segments,
-                                  {space.k: space.space for space in self.spaces}, self.late)
+                                  {space.k: space.space for space in self.spaces}, self.late,
+                                  self.on_last)
+
+    def _on_last(self):
+        """For each layer, whether it is left out of all steps but a sequence's last.
+
+        None is where but one run would be left, for the array does not know what follows a step's
+        first run before the step has begun.
+        """
+        found = self.q.model.on_last
+        runs = sum(len(product.operands) for q, left_out in zip(self.q.layers, found)
+                   if not left_out
+                   for product, *_ in row_blocks(q, self.P, self.T, self.products))
+        return found if runs > 1 else (False,) * len(found)
 
     def _inputs(self):
         """Where the parts of an input lie, and the words that it comes in.
@@ -107,7 +121,7 @@ class _Lowering:
                         continue
                     words = ceil(size / (space.k or self.T))
                     found.append(Segment(key, base[space.space], size, words,
-                                         self.q.model.on_last[i], self.late[i], space.space))
+                                         self.on_last[i], self.late[i], space.space))
                     base[space.space] += -(-words // space.align) * space.align
         return tuple(found)
 
@@ -225,7 +239,7 @@ class _Lowering:
                 self.acc_bound = max(self.acc_bound, bound)
             self.ranges.append(RangeRow(
                 segment=segment, count=len(contents), start_block=position == 0,
-                on_last=self.q.model.on_last[i], late=self.late[i], space=space.space,
+                on_last=self.on_last[i], late=self.late[i], space=space.space,
                 **fields, **tail))
 
 

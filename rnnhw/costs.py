@@ -12,7 +12,7 @@ diagonal peepholes     4n^2 + 4nm        M + 6n   M + 8n   5n         M + 3n    
 projection             4np + 4nm + np    M + 3n   M + 5n   5n         M             4n
 diagonal, projection   4np + 4nm + np    M + 6n   M + 8n   5n         M + 3n        4n
 GRU                    3n^2 + 3nm        M + 3n   M + 2n   3n         M             none
-QRNN, k = 1            3nm               M + 3n   M + 2n   3n         M             none
+QRNN of k steps        3knm              M + 3n   M + 2n   3n         M             none
 SRU                    3nm               M + 6n   M + 8n   2n         M + 2n        2n
 linear                 om                M        M        o or none  M             o
 =====================  ================  =======  =======  =========  ============  ======
@@ -74,21 +74,27 @@ class Cost:
                        for f in fields(self)})
 
 
-def per_unit(cell):
-    """Multiplications, additions, nonlinear functions and biases a unit beside the products.
+def beside_products(layer):
+    """Multiplications, additions, nonlinear functions and biases of a step beside the products.
 
     Those of the table where the cell names them, else those that its ops carry out.
     """
+    cell, sizes = layer.description, layer.sizes
     if cell.costs is not None:
-        return cell.costs
-    biased = sum(len(product.sums) for product in cell.products if product.biases)
-    ops = [(bool(op.b), bool(op.c), op.is_table or op.fn == "relu") for op in cell.ops]
-    multiplications, additions, nonlinear = map(sum, zip(*ops))
+        return [count * sizes["hidden_size"] for count in cell.costs]
+    biased = sum(len(product.sums) * sizes[product.size] for product in cell.products
+                 if product.biases)
+    multiplications = additions = nonlinear = 0
+    for op in cell.ops:
+        units = sizes[cell.size(op.dst)]
+        multiplications += units * bool(op.b)
+        additions += units * bool(op.c)
+        nonlinear += units * (op.is_table or op.fn == "relu")
     return multiplications, additions + biased, nonlinear, biased
 
 
 def _layer_cost(layer):
-    cell, n = layer.description, layer.hidden_size
+    cell = layer.description
     macs = stored = skipped = 0
     for (_, weight, circulant, _), matrix in zip(matrices(layer), cell.matrices):
         macs += weight.size
@@ -99,10 +105,10 @@ def _layer_cost(layer):
             stored += weight.size if circulant is None else circulant.blocks.size
     stored += sum(values.size for name, values in constants(layer).items()
                   if cell.constants[name][0].value is None)
-    multiplications, additions, nonlinear, counted = per_unit(cell)
-    return Cost(multiplications=macs - skipped + multiplications * n,
-                additions=macs - skipped + additions * n, nonlinear=nonlinear * n,
-                weights=stored, biases=counted * n, macs=macs,
+    multiplications, additions, nonlinear, counted = beside_products(layer)
+    return Cost(multiplications=macs - skipped + multiplications,
+                additions=macs - skipped + additions, nonlinear=nonlinear,
+                weights=stored, biases=counted, macs=macs,
                 bias_values=sum(values.size for values in biases(layer).values()))
 
 

@@ -16,7 +16,8 @@ GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
 ACTIVATIONS = tuple(LINEAR)
 # what another family's option says nothing by
 OPTIONS = {"reset_after": True, "activation": "tanh", "input_forget": False, "activations": None,
-           "clip": None, "clip_hidden": True}
+           "clip": None, "clip_hidden": True, "filter_width": 1,
+           "depth": 1}
 
 
 def array(name, value, shape):
@@ -56,6 +57,8 @@ class Recurrent:
     activation : the one of a simple RNN, "tanh" where left out
     clip : float or None, bounds what functions take to -clip..clip; with ``clip_hidden`` (the
         default) what H of an LSTM takes too
+    filter_width : steps that a QRNN's matrices see, stacked from the youngest on
+    depth : further layers of deep_transition, deep_output and h_lstm
     weight_ih : (gates*hidden_size, input_size)
     weight_hh : (gates*hidden_size, output_size)
     bias_ih, bias_hh : (gates*hidden_size,) or None for zeros
@@ -99,7 +102,7 @@ class Recurrent:
         family = FAMILIES[cell]
         options = dict(options or {})
         taken = {key: others.pop(key) for key in OPTIONS if key in others}
-        if family.options.get("activation") and taken.get("activations") is not None:
+        if "activation" in family.checks and taken.get("activations") is not None:
             if taken.pop("activation", "tanh") != "tanh":
                 raise RnnhwError(f"Layer {label!r} has both activation and activations; give one.")
             options["activation"] = _only(taken.pop("activations"), label)

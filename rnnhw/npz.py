@@ -29,7 +29,7 @@ from .errors import RnnhwError
 from .files import write_file
 from .model import Linear, Model, Recurrent, matrices
 
-LATER = ("input_forget", "activations", "clip", "clip_hidden")
+LATER = ("input_forget", "activations", "clip", "clip_hidden", "filter_width", "depth")
 WORDS = {str: "a text", int: "a whole number", bool: "true or false", list: "a list",
          (int, float): "a number", (str, list): "a text or a list"}
 

@@ -41,6 +41,7 @@ class VectorRows:
     segments : tuple of Segment
     space_of : dict of spaces by block size, None for plain operands
     late : for each layer, whether its rows are of the step before
+    on_last : for each layer, whether its rows are left out of all steps but the last
 
     Members
     -------
@@ -50,8 +51,9 @@ class VectorRows:
     outs, copies, aligns, indices : pools of the rows' constants
     """
 
-    def __init__(self, quantized, slices, segments, space_of, late):
-        self.q, self.T, self.segments, self.late = quantized, slices, segments, late
+    def __init__(self, quantized, slices, segments, space_of, late, on_last):
+        self.q, self.T, self.segments = quantized, slices, segments
+        self.late, self.on_last = late, on_last
         self.space_of = space_of
         self.by_name = {s.name: i for i, s in enumerate(segments)}
         self.outs, self.copies, self.aligns, self.indices = (Pool() for _ in range(4))
@@ -107,7 +109,7 @@ class VectorRows:
         fields = self._arithmetic(fn, fracs, out)
         fields |= dict(old="".join(k for k in "abc" if k in reads and reads[k][2]),
                        subtract=op.subtract, relu=relu, drain=product is not None,
-                       on_last=self.q.model.on_last[i], late=self.late[i])
+                       on_last=self.on_last[i], late=self.late[i])
         key = f"{i}.{op.dst}"
         if op.dst in cell.operands and key in self.q.operands:
             fields |= self._copied(key, out, word)

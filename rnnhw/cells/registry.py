@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from ..errors import RnnhwError
-from . import gru, lstm, simple
+from . import deep, gru, lstm, simple
 from .describe import Cell
 from .functions import check_clip, normal
+
+MOST_TAPS = 16             # steps that the filter of a QRNN sees
+MOST_LAYERS = 8            # further layers of a deep cell
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Family:
         """The types of each option's values as text files write them."""
         kinds = {type(None): (int, float), tuple: list}
         found = {key: kinds.get(type(value), type(value)) for key, value in self.options.items()}
-        return found | ({"activation": (str, list)} if "activation" in found else {})
+        return found | ({"activation": (str, list)} if "activation" in self.checks else {})
 
     def pick(self, options, names):
         """The cell of these options that takes most of the arrays ``names``, the plainest such."""
@@ -95,6 +98,15 @@ def _flag(key):
     return check
 
 
+def _whole(key, most):
+    def check(given, what):
+        if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
+            raise RnnhwError(f"{key} of {what} must be a whole number within 1..{most}, not "
+                             f"{given!r}.")
+        return given
+    return check
+
+
 def _one(cell):
     return Family(lambda: (cell,))
 
@@ -115,8 +127,18 @@ FAMILIES = {
         lambda **options: (simple.rnn(**options),), {"activation": "tanh", "clip": None},
         {"activation": ("tanh", "relu")}, {"activation": _activation, "clip": check_clip}),
     "sru": _one(simple.SRU),
-    "qrnn": _one(simple.QRNN),
+    "qrnn": Family(
+        lambda **options: (simple.qrnn(**options),), {"filter_width": 1},
+        {"filter_width": (1, 2, 3)}, {"filter_width": _whole("filter_width", MOST_TAPS)}),
     "multiply": _one(simple.MULTIPLY),
+    **{kind: Family(
+        lambda kind=kind, **options: (deep.deep(kind, **options),),
+        {"depth": 1, "activation": "tanh"},
+        {"depth": (1, 2), "activation": ("tanh", "relu")}, {"depth": _whole("depth", MOST_LAYERS)})
+       for kind in ("deep_transition", "deep_output")},
+    "h_lstm": Family(
+        lambda **options: (deep.h_lstm(**options),), {"depth": 1, "activation": "relu"},
+        {"depth": (1, 2), "activation": ("relu", "tanh")}, {"depth": _whole("depth", MOST_LAYERS)}),
 }
 _BUILT_IN = tuple(FAMILIES)
 LINEAR = simple.LINEAR

@@ -79,16 +79,39 @@ SRU = Cell(
     biases=(Vector("bias_ih", "fr"),), vectors=(Vector("peephole", ("v_f", "v_r")),),
     costs=(6, 8, 2, 2))
 
-# z = tanh(W_z x); f o = s(..); c = f*c' + (1-f)*z; h = o*tanh(c) (Rezk et al. 2020, eq. 14-17, 6)
-QRNN = Cell(
-    kind="qrnn", matrices=(Matrix("weight_ih", "zfo", "input_size"),),
-    products=(Product("zfo", ("x",), ("weight_ih",)),),
-    ops=(Op("z", "z", fn="tanh"),
-         Op("f", "f", fn="sigmoid"),
-         Op("o", "o", fn="sigmoid"),
-         Op("d", "c'", "", "z", subtract=True, fmt="d"),
-         Op("c", "d", "f", "z", fmt="c"),
-         Op("t", "c", fn="tanh"),
-         Op("h", "o", "t", fmt="h")),
-    formats={"pre": "table", "gate": "gate", "d": "two", "c": "unit", "h": "unit"},
-    biases=(Vector("bias_ih", "zfo"),), costs=(3, 2, 3, 0))
+
+@cache
+def qrnn(filter_width=1):
+    """``z = tanh(..)``, ``f o = s(..)`` of ``W0 x(t) + W1 x(t-1) + .. + b``;
+    ``c = f*c' + (1-f)*z``, ``h = o*tanh(c)``.
+
+    The filter runs in its transposed form: what a step adds to those behind it waits as a state of
+    each gate, ``z2 = W2 x``, ``z1 = W1 x + z2'``, ``W0 x + z1' + b``.
+
+    Reference: Rezk et al. 2020, eq. 14-17 and 6.
+    """
+    k = filter_width
+    gates = ["zfo", *([f"{gate}{j}" for gate in "zfo"] for j in range(1, k))]
+    made = {"z": "tanh", "f": "sigmoid", "o": "sigmoid"}
+    if k == 1:
+        sums = [Op(gate, gate, fn=fn) for gate, fn in made.items()]
+        formats = {"pre": "table", "gate": "gate"}
+    else:
+        sums = [Op(f"s_{gate}", gate, "", f"{gate}1'", fmt="s") for gate in made]
+        formats = {"pre": "sum", "s": "table", "gate": "gate"}
+    tables = [Op(gate, f"s_{gate}", fn=fn) for gate, fn in made.items() if k > 1]
+    waiting = [Op(gate + str(j), f"{gate}{j}", "", f"{gate}{j + 1}'" if j < k - 1 else "",
+                  fmt=f"{gate}{j}") for j in range(1, k) for gate in "zfo"]
+    return Cell(
+        kind="qrnn" + f"_{k}" * (k > 1),
+        matrices=(Matrix("weight_ih", [gate for tap in gates for gate in tap], "input_size"),),
+        products=[Product(tap, ("x",), ("weight_ih",), biases=("bias_ih",) if tap == "zfo" else ())
+                  for tap in gates],
+        ops=(*sums, *tables,
+             Op("d", "c'", "", "z", subtract=True, fmt="d"),
+             Op("c", "d", "f", "z", fmt="c"),
+             Op("t", "c", fn="tanh"),
+             Op("h", "o", "t", fmt="h"), *waiting),
+        formats=formats | {op.fmt: "sum" for op in waiting} | {"d": "two", "c": "unit",
+                                                               "h": "unit"},
+        biases=(Vector("bias_ih", "zfo"),), costs=(3, 2, 3, 0))

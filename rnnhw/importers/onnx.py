@@ -1,16 +1,13 @@
-"""ONNX graphs as models: LSTM, GRU and linear layers in a chain, however an exporter wrote them."""
+"""ONNX graphs as models, however an exporter wrote them: reading, checking, refusing."""
 
 from pathlib import Path
 
 from ..errors import RnnhwError
-from .onnx_graph import Graph, needed
+from .onnx_graph import Graph, needed, opset_of
 from .onnx_outputs import structure
 from .onnx_trace import SUPPORTED
 
 HINTS = {
-    "Softmax": "cut it off the graph; the arg max of its input is the same",
-    "LogSoftmax": "cut it off the graph; the arg max of its input is the same",
-    "ArgMax": "cut it off the graph and take the arg max of the model's output",
     "Loop": "export the layers as LSTM or GRU operators",
     "Scan": "export the layers as LSTM or GRU operators",
     "If": "export the model without branches",
@@ -66,22 +63,25 @@ def _refuse_operators(nodes):
         if node.domain not in ("", "ai.onnx"):
             raise node.error(f"is of the domain {node.domain!r}, which is not supported; only "
                              "standard ONNX operators are.")
+        if node.op in SUPPORTED:
+            continue
         if "quantize" in node.op.lower() or node.op.startswith("QL") or node.op.endswith("Integer"):
-            raise node.error("is a quantized operator, which is not supported; give the float "
-                             "model, which is quantized here.")
-        if node.op not in SUPPORTED:
-            hint = HINTS.get(node.op, f"supported are {', '.join(sorted(SUPPORTED))}")
-            raise node.error(f"is not supported; {hint}.")
+            raise node.error("computes on integers, which is not supported; give the float model, "
+                             "which is quantized here, or one with QuantizeLinear and "
+                             "DequantizeLinear.")
+        hint = HINTS.get(node.op, f"supported are {', '.join(sorted(SUPPORTED))}")
+        raise node.error(f"is not supported; {hint}.")
 
 
 def from_onnx(source):
     """A model from an ONNX file, its bytes or a ModelProto.
 
-    LSTM and GRU (forward, either layout, ``linear_before_reset`` 0 and 1, default activations) and
-    linear layers (Gemm; MatMul and Add) with Relu, Sigmoid or Tanh behind them, in one chain, from
-    one input. The model's output is that of the graph which is furthest along the chain: every step
-    if any output holds every step, else the last step. ``model.graph`` knows the graph's names, so
-    that ``model.run({name: array})`` gives all its outputs.
+    Operators LSTM, GRU and RNN with all attributes and inputs, linear layers, sums and products of
+    activations, and what stands around them (docs/importers.md). The model's output is that of the
+    graph which holds all its last layers: every step if one does, else the last step; several side
+    by side where none holds all. ``model.graph`` knows the graph's names, so that
+    ``model.run({name: array})`` gives all its outputs, in its own layout and rounded where it
+    rounds; ``model.graph.formats`` and ``model.graph.notes`` say what the model itself leaves out.
 
     Raises
     ------
@@ -95,11 +95,11 @@ def from_onnx(source):
         raise RnnhwError(f"{label} is not an ONNX model, or it is cut: its graph has no node.")
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto)
-    opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
+    opset = opset_of(proto)
     if opset < OLDEST_OPSET:
         raise RnnhwError(f"{label} is of opset {opset}; {OLDEST_OPSET} or later is needed, so "
                          "export it again.")
-    _refuse_operators(needed(proto.graph))
+    _refuse_operators(needed(proto))
     try:
         _check(onnx, proto)
         graph = Graph(proto)
@@ -120,5 +120,6 @@ def from_onnx(source):
         raise RnnhwError(f"{label} takes the last step of linear layers alone, which is not "
                          "supported; a recurrent layer is needed.")
     graph.entries = found[1].entries
+    graph.formats, graph.notes = found[1].formats, found[1].notes
     name = Path(source).stem if isinstance(source, (str, Path)) else proto.graph.name or "model"
     return found[1].model(name=name, graph=graph)

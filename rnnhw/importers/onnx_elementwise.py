@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model import Linear, Recurrent
+from ..model import INPUT, Linear, Recurrent
 from .onnx_sources import View
 
 VERBS = {"Add": "adds", "Gemm": "adds", "Sub": "subtracts", "Mul": "multiplies by",
-         "Div": "divides by", "Neg": "multiplies by", "BatchNormalization": "normalizes by"}
+         "Div": "divides by", "Neg": "multiplies by", "BatchNormalization": "normalizes by",
+         "HardSigmoid": "multiplies by"}
 
 
 def _changed(sources, node, ids, fold, own):
@@ -26,7 +27,7 @@ def _changed(sources, node, ids, fold, own):
     found = np.empty_like(ids)
     for position, i in enumerate(np.unique(k).tolist()):
         source, of = sources.list[i], k == i
-        entry = sources.entries[source.entry] if source.entry >= 0 else None
+        entry = None if source.entry == INPUT else sources.entries[source.entry]
         changed = fold(position, i, entry) if _plain(entry) else None
         if changed is not None:
             index = sources.enter(changed, entry.reads, last=entry.last)
@@ -79,8 +80,8 @@ def affine(sources, make, node, ids, scale, offset):
             vector = np.full(sources.size(i), default)
             vector[unit[of]] = value[of]
             if (vector[unit[of]] != value[of]).any():
-                raise node.error(f"{verb} a constant that differs from step to step; one value for "
-                                 "each unit is supported.")
+                raise node.error(f"{verb} a constant that differs from step to step, or where a "
+                                 "unit stands twice; one value for each unit is supported.")
             found.setdefault(i, []).append(vector)
 
     def fold(position, i, entry):
@@ -94,7 +95,7 @@ def affine(sources, make, node, ids, scale, offset):
     def own(position, i):
         a, b = found[i]
         source, first = i, sources.list[i].entry
-        before = sources.entries[first].affine if first >= 0 else None
+        before = None if first == INPUT else sources.entries[first].affine
         if before is not None:
             source, a, b = before[0], a * before[1], a * before[2] + b
         return {"layer": make(node, position, lambda: Linear(
@@ -102,6 +103,28 @@ def affine(sources, make, node, ids, scale, offset):
                 "affine": (source, a, b)}
 
     return _changed(sources, node, ids, fold, own)
+
+
+def hard_sigmoid(sources, make, node, ids):
+    """Labels of ``max(0, min(1, alpha*ids + beta))`` as ``relu(1 - relu(1 - alpha*ids - beta))``.
+    """
+    alpha, beta = (node.attributes.get(key, value) for key, value in (("alpha", 0.2), ("beta", .5)))
+    for stage, scale, offset in (("low", -alpha, 1 - beta), ("high", -1.0, 1.0)):
+        def of_stage(node, role, layer, stage=stage):
+            return make(node, (stage, role), layer)
+
+        def of_relu(node, role, layer, stage=stage):
+            return make(node, (stage, "relu", role), layer)
+
+        ids = affine(sources, of_stage, node, ids, scale, offset)
+        ids = activation(sources, of_relu, node, ids, "relu")
+    return ids
+
+
+def rounded(sources, node, ids, rounding):
+    """Labels of ``ids`` rounded, which no layer does."""
+    return _changed(sources, node, ids, lambda *args: None,
+                    lambda position, i: {"layer": None, "rounding": rounding})
 
 
 def combined(sources, make, node, a, b):
@@ -115,9 +138,12 @@ def combined(sources, make, node, a, b):
         sources.found(node, ids)
     k, row, unit = sources.found(node, np.stack([a.reshape(-1), b.reshape(-1)], axis=1))
     kind, rows = sources.together(node, k, row)
-    pairs, feature = np.unique(np.concatenate([k, unit], axis=1), axis=0, return_inverse=True)
-    multiply, n = node.op == "Mul", len(pairs)
-    reads, columns, scale, offset, total = sources.columns(pairs[:, :2], pairs[:, 2:],
+    width = 1 + unit.max()
+    code = k * width + unit
+    code = code[:, 0] * len(sources.list) * width + code[:, 1]
+    _, first, feature = np.unique(code, return_index=True, return_inverse=True)
+    multiply, n = node.op == "Mul", len(first)
+    reads, columns, scale, offset, total = sources.columns(k[first], unit[first],
                                                            fold=not multiply)
     if node.op == "Sub":
         scale[:, 1], offset[:, 1] = -scale[:, 1], -offset[:, 1]
@@ -134,4 +160,4 @@ def combined(sources, make, node, a, b):
 
     view = View(reads, kind, rows, columns, scale, offset, total)
     new = sources.list[sources.place(make(node, "both", layer), view)]
-    return (new.base + rows * n + feature.reshape(-1)).reshape(a.shape)
+    return (new.base + rows * n + feature).reshape(a.shape)

@@ -14,10 +14,16 @@ from .onnx_trace import RECURRENT, Trace
 FLOATS, INTEGERS = ("FLOAT", "DOUBLE"), ("INT32", "INT64")
 
 
-def needed(graph):
-    """Nodes that an output of the graph depends on, in order."""
+def opset_of(proto):
+    """Version of the standard operators in a model."""
+    return max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
+
+
+def needed(proto):
+    """Nodes that an output of a model's graph depends on, in order."""
+    graph, opset = proto.graph, opset_of(proto)
     wanted, found = {value.name for value in graph.output}, []
-    for node in reversed([Node(proto) for proto in graph.node]):
+    for node in reversed([Node(part, opset) for part in graph.node]):
         if wanted.intersection(node.outputs):
             found.append(node)
             wanted.update(name for name in node.inputs if name)
@@ -49,6 +55,8 @@ class Graph:
     lengths : name of the input that gives them, or None
     dims : sizes of the input; a text where any size will do
     entries : of the trace, for each layer of the model (set by the importer)
+    formats : dict of "width/fraction bits" by tensor, of activations that the graph rounds so
+    notes : sentences on roundings that no format has, and on what runtimes do otherwise
     """
 
     def __init__(self, proto):
@@ -57,7 +65,7 @@ class Graph:
         graph = proto.graph
         self.constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
         self.outputs = tuple(value.name for value in graph.output)
-        self.nodes = needed(graph)
+        self.nodes = needed(proto)
         inputs = [value for value in graph.input if value.name not in self.constants]
         names = tuple(value.name for value in inputs)
         self.lengths = _lengths(self.nodes, names)
@@ -79,7 +87,7 @@ class Graph:
                              "least two axes; declare it, such as (batch, seq, 13).")
         self.dims = tuple(d.dim_value if d.dim_value > 0 else d.dim_param or f"axis {i}"
                           for i, d in enumerate(kind.shape.dim))
-        self.layers, self.entries = {}, ()
+        self.layers, self.entries, self.formats, self.notes = {}, (), {}, ()
 
     def trace(self, shape):
         """The labels of all values for an input of ``shape``."""
@@ -177,7 +185,7 @@ class Values:
         """What an entry gives, by kind of source."""
         x = self._input(entry)
         if layer is None:
-            y = head(SimpleNamespace(head=entry.head), x)
+            y = entry.rounding(x) if entry.rounding else head(SimpleNamespace(head=entry.head), x)
             return {"h": y[:, 0]} if entry.last else {"y": y}
         lengths = self.lengths if layer.recurrent else np.full(len(x), x.shape[1])
         alone = Model(layers=(layer,))

@@ -37,7 +37,8 @@ class GraphInput:
             raise node.error("takes only a part of the graph's input, which is not supported; the "
                              "first layer takes all of it.")
         offsets = ids[0] - ids[0, 0]
-        if (ids - ids[:, :1] != offsets).any() or not any(
+        single = ids.shape[1] == 1
+        if (ids - ids[:, :1] != offsets).any() or not single and not any(
                 np.array_equal(offsets, self._along(*chosen).reshape(-1))
                 for k in axes for chosen in combinations(axes, k + 1)):
             raise node.error("takes the features of the graph's input in another order than the "

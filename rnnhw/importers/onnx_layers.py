@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..cells.functions import NAMES, PARAMETERS, check_clip, normal
 from ..model import Recurrent
 from .onnx_moves import numbers
 
@@ -38,33 +39,47 @@ def check_lengths(node, value, steps):
                          "an input of the graph.")
 
 
-def _activations(node, cell, count):
-    """Options of the layers of all directions for the activations."""
-    a, defaults = node.attributes, DEFAULTS[cell] * count
-    for key in ("clip", "activation_alpha", "activation_beta"):
-        if a.get(key):
-            raise node.error(f"has the attribute {key}, which is not supported; leave it out.")
+def _activations(node, defaults):
+    """The functions of all directions; alpha and beta go to those that take them, in order."""
+    a, what = node.attributes, f"node {node.name!r} ({node.op})"
     named = [v.decode() if isinstance(v, bytes) else v for v in a.get("activations", defaults)]
     if len(named) != len(defaults):
         raise node.error(f"has {len(named)} activations; {len(defaults)} are needed.")
-    lower, taken = [v.lower() for v in named], [v.lower() for v in defaults]
-    if cell == "rnn" and set(lower) <= {"tanh", "relu"}:
-        return [{"activation": v} for v in lower]
-    if lower != taken:
-        wanted = "Tanh or Relu" if cell == "rnn" else ", ".join(DEFAULTS[cell])
-        raise node.error(f"has the activations {', '.join(named)}, which are not supported; "
-                         f"{wanted} are.")
-    return [{}] * count
+    numbers = {key: list(a.get(f"activation_{key}", ())) for key in ("alpha", "beta")}
+    found = []
+    for name in named:
+        known = PARAMETERS.get(NAMES.get(name.lower()), {})
+        given = [numbers[key].pop(0) if numbers[key] else default
+                 for key, default in known.items()]
+        found.append(normal((name, *given), what))
+    for key, left in numbers.items():
+        if left:
+            raise node.error(f"has {len(left)} more values in activation_{key} than its "
+                             f"activations ({', '.join(named)}) take; leave them out.")
+    return found
 
 
 def options(node):
-    """Options of the layer of each direction."""
-    cell, a = node.op.lower(), node.attributes
-    found = _activations(node, cell, len(directions(node)))
-    if cell == "gru":
-        found = [o | {"reset_after": bool(a.get("linear_before_reset", 0))} for o in found]
-    if cell == "lstm":
-        found = [o | {"input_forget": bool(a.get("input_forget", 0))} for o in found]
+    """Options of the layer of each direction.
+
+    Raises
+    ------
+    RnnhwError
+        Naming the node, if it has a function that no cell has, or numbers that fit none.
+    """
+    cell, a, count = node.op.lower(), node.attributes, len(directions(node))
+    functions = _activations(node, DEFAULTS[cell] * count)
+    n = len(DEFAULTS[cell])
+    found = []
+    for d in range(count):
+        taken = {"clip": check_clip(a.get("clip") or None, f"node {node.name!r} ({node.op})")}
+        own = tuple(functions[d * n:(d + 1) * n])
+        taken |= {"activation": own[0]} if cell == "rnn" else {"activations": own}
+        if cell == "gru":
+            taken["reset_after"] = bool(a.get("linear_before_reset", 0))
+        if cell == "lstm":
+            taken["input_forget"] = bool(a.get("input_forget", 0))
+        found.append(taken)
     return found
 
 
@@ -74,12 +89,9 @@ def shapes(node, args):
     Raises
     ------
     RnnhwError
-        Naming the weight that is missing or of a wrong shape.
+        Naming the weight that is of a wrong shape.
     """
     gates, count = len(GATE_ORDER[node.op.lower()]), len(directions(node))
-    for name in ("W", "R"):
-        if args[name] is None:
-            raise node.error(f"has no input {name}, which is needed.")
     n = node.attributes.get("hidden_size") or np.shape(args["R"])[-1]
     wanted = {"W": (count, gates * n, None), "R": (count, gates * n, n),
               "B": (count, 2 * gates * n), "P": (count, 3 * n)}

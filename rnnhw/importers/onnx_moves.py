@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import RnnhwError
+from .onnx_quantized import dequantize, quantize
 
 
 class Node:
@@ -16,10 +17,12 @@ class Node:
     Parameters
     ----------
     proto : onnx.NodeProto
+    opset : int
+        Version of the standard operators.
     """
 
-    def __init__(self, proto):
-        self.proto = proto
+    def __init__(self, proto, opset):
+        self.proto, self.opset = proto, opset
         self.op, self.domain = proto.op_type, proto.domain
         self.inputs, self.outputs = tuple(proto.input), tuple(proto.output)
         self.name = proto.name or next((name for name in self.outputs if name), "")
@@ -149,4 +152,6 @@ ARITHMETIC = {
     "Range": lambda node, args: np.arange(*(a.item() for a in args), dtype=args[0].dtype),
     "Tile": lambda node, args: np.tile(args[0], numbers(args[1])),
     "ReduceProd": _product,
+    "QuantizeLinear": quantize,
+    "DequantizeLinear": dequantize,
 }

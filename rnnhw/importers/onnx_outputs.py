@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import RnnhwError
 from ..model import INPUT, Model
-from .onnx_trace import Labels
+from .onnx_sources import Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +20,8 @@ class Structure:
     last_step: bool
     head: str
     embedding: object
+    formats: dict
+    notes: tuple
 
     def model(self, **others):
         """The model."""
@@ -29,7 +31,8 @@ class Structure:
     def same(self, other):
         """Whether ``other`` is the same in every weight."""
         def plain(s):
-            return s.reads, s.outputs, s.last_step, s.head, [_options(p) for p in s.layers]
+            return (s.reads, s.outputs, s.last_step, s.head, s.formats, s.notes,
+                    [_options(p) for p in s.layers])
         return plain(self) == plain(other) and all(
             all(map(np.array_equal, _arrays(p), _arrays(q)))
             for p, q in zip(self.layers, other.layers)) and np.array_equal(
@@ -69,29 +72,57 @@ def structure(graph, trace):
     for name in graph.outputs:
         if not isinstance(trace.values.get(name), Labels):
             raise RnnhwError(f"The graph's output {name!r} does not depend on its input.")
+        if trace.values[name].rounding:
+            raise RnnhwError(f"The graph's output {name!r} holds quantized activations, which is "
+                             "not supported; put a DequantizeLinear behind it.")
     used, found = {}, []
     for name in graph.outputs:
         ids = trace.values[name].ids
         held = _held(trace, ids)
         used[name] = _entries(trace, held)
         found += _output(trace, name, ids, len(graph.dims))
-    layers = sorted({e for entries in used.values() for e in entries
-                     if trace.entries[e].layer is not None})
+    everything = sorted({e for entries in used.values() for e in entries})
+    layers = [e for e in everything if trace.entries[e].layer is not None]
     if not layers:
         raise RnnhwError("The graph has no recurrent or linear layer between its input and its "
                          "outputs; at least one is needed.")
-    reads = {e: tuple(trace.list[k].entry for k in trace.entries[e].reads) for e in layers}
+    reads = {e: tuple(trace.list[trace.beneath(k)].entry for k in trace.entries[e].reads)
+             for e in layers}
     tops = set(layers) - {j for found in reads.values() for j in found}
     chosen = _choose(graph, trace, found, used, tops)
     at = {INPUT: INPUT} | {e: i for i, e in enumerate(layers)}
     sources = dict.fromkeys(k for output in chosen for k in output.sources)
+    formats, notes = _remarks(trace, everything, at)
     result = Structure(
         tuple(layers), tuple(trace.entries[e].layer for e in layers),
         tuple(tuple(at[j] for j in reads[e]) for e in layers),
         tuple(at[trace.list[k].entry] for k in sources), chosen[0].last, chosen[0].head,
-        trace.embedding)
+        trace.embedding, formats, notes)
     _check_ends(trace, result, sources)
     return result
+
+
+def _remarks(trace, entries, at):
+    """``(formats, notes)`` of what the graph rounds, and of what runtimes do otherwise."""
+    formats, notes = {}, []
+    for rounding, k in ((trace.entries[e].rounding, trace.entries[e].reads[0]) for e in entries
+                        if trace.entries[e].rounding):
+        source = trace.list[trace.beneath(k)]
+        i = at[source.entry] if source.entry in at else None
+        layer = None if i in (None, INPUT) else trace.entries[source.entry].layer
+        name = "x" if i == INPUT else layer and f"{i}.{layer.description.output}"
+        if name and rounding.format and formats.get(name, rounding.format) == rounding.format:
+            formats[name] = rounding.format
+            continue
+        notes.append(f"Node {rounding.name!r} rounds {name or 'an output'} to the scale "
+                     f"{rounding.scale:g} with the zero point {rounding.zero}, which no format "
+                     "has; runs of named arrays round so, all others do not.")
+    for e in entries:
+        layer = trace.entries[e].layer
+        if layer is not None and layer.kind.startswith("lstm") and layer.clip is not None:
+            notes.append(f"The clip of layer {layer.name!r} bounds what its function of c takes "
+                         "too, as ONNX's text has it; onnxruntime leaves c as it is.")
+    return formats, tuple(notes)
 
 
 def _held(trace, ids):
@@ -119,7 +150,7 @@ def _output(trace, name, ids, rank):
     k, row, unit = (a.reshape(-1) for a in trace.locate(ids))
     held = np.unique(k).tolist()
     kinds = {trace.list[i].kind for i in held}
-    if "c" in kinds or any(trace.list[i].entry == INPUT for i in held):
+    if "c" in kinds:
         return []
     steps, batch = trace.order.shape
     t, b = np.full(trace.rows, -1), np.full(trace.rows, -1)
@@ -145,12 +176,15 @@ def _output(trace, name, ids, rank):
     sources = tuple(dict.fromkeys(i for i, _ in found))
     if found != [(i, u) for i in sources for u in range(trace.size(i))]:
         return []
-    heads = {trace.entries[trace.list[i].entry].head for i in sources}
+    sources = tuple(map(trace.beneath, sources))
+    heads = {trace.entries[e].head for e in (trace.list[i].entry for i in sources) if e != INPUT}
     head = heads.pop() if len(heads) == 1 else "none"
     if heads or head != "none" and len(sources) > 1:
         return []
     if head != "none":
-        sources = trace.entries[trace.list[sources[0]].entry].reads
+        sources = tuple(map(trace.beneath, trace.entries[trace.list[sources[0]].entry].reads))
+    if len(set(sources)) < len(sources) or any(trace.list[i].entry == INPUT for i in sources):
+        return []
     return [_Output(name, every is None, sources, head)]
 
 
@@ -166,9 +200,7 @@ def _features(k, unit, t, b, steps, batch):
     at[t, b, f.reshape(-1)] = np.arange(k.size)
     if (at < 0).any():
         return None
-    along = [at - at[:1], at - at[:, :1], at - at[:, :, :1]]
-    if any((a != a[..., :1, :1]).any() for a in along[:1]) or (
-            along[1] != along[1][:1, :, :1]).any() or (along[2] != along[2][:1, :1]).any():
+    if (at != at[:, :1, :1] + at[:1, :, :1] + at[:1, :1] - 2 * at[0, 0, 0]).any():
         return None
     if (np.diff(at[:, 0, 0]) <= 0).any() or (np.diff(at[0, :, 0]) <= 0).any():
         return None
@@ -211,7 +243,8 @@ def _check_ends(trace, result, sources):
     if not result.last_step or not any(layer.recurrent for layer in result.layers):
         return
     on_last = dict(zip(result.entries, result.model().on_last))
-    taken = {k for e in result.entries if trace.entries[e].last for k in trace.entries[e].reads}
+    taken = {trace.beneath(k) for e in result.entries if trace.entries[e].last
+             for k in trace.entries[e].reads}
     for k in sorted(taken | set(sources)):
         source = trace.list[k]
         if source.entry == INPUT or source.kind != "y" or source.end != 0:

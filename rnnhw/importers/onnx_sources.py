@@ -17,6 +17,21 @@ APART = ("does not take the features of one step in their order: steps are mixed
 
 
 @dataclass(frozen=True, eq=False)
+class Labels:
+    """An activation: ``ids``, an int64 array of labels in the tensor's own shape.
+
+    ``rounding`` says that it holds whole numbers between QuantizeLinear and DequantizeLinear.
+    """
+
+    ids: np.ndarray
+    rounding: object = None
+
+
+class Lengths:
+    """The graph's input that says how long each sequence is."""
+
+
+@dataclass(frozen=True, eq=False)
 class Entry:
     """A layer of the graph, or a function of layers' outputs that is none.
 
@@ -28,6 +43,7 @@ class Entry:
         It runs for the last step of each sequence alone.
     head : name of the function, as :data:`rnnhw.model.HEADS`
     affine : (source, scale, offset) of a diagonal layer, which the layers behind it may take in
+    rounding : Rounding of the values, which a model's floats leave out
     """
 
     layer: object
@@ -35,6 +51,7 @@ class Entry:
     last: bool = False
     head: str = "none"
     affine: tuple | None = None
+    rounding: object = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +111,12 @@ class Sources:
     input : GraphInput
     order : (seq_len, batch) row of each step, as the first recurrent layer takes them
     embedding : table, where the input's whole numbers stand for its rows
+    whole : whether the input is cast to whole numbers
     """
 
     def __init__(self, shape, lengths):
         self.input, self.lengths = GraphInput(shape), lengths
-        self.order, self.embedding, self.entries = None, None, []
+        self.order, self.embedding, self.whole, self.entries = None, None, False, []
         self.total = self.input.ids.size
         self.list = [Source(INPUT, "y", 0, 0, self.forward)]
 
@@ -153,12 +171,18 @@ class Sources:
             self.add(INPUT, "y", table.shape[1], self.forward)
         return self.labels(1, self.input.canonical(ids))
 
+    def beneath(self, k):
+        """The source that source ``k`` is of without rounding."""
+        while self.list[k].entry != INPUT and self.entries[self.list[k].entry].rounding:
+            [k] = self.entries[self.list[k].entry].reads
+        return k
+
     def _settle(self, node, ids):
         """Settle the input's features at the first use of it, on the last axis of ``ids``."""
         raw = ids < self.input.ids.size
         if not raw.any():
             return
-        if self.embedding is not None:
+        if self.embedding is not None or self.whole:
             raise node.error("takes the whole numbers of the graph's input, which is not "
                              "supported; what they stand for in the embedding is.")
         if self.input.rows is None:
@@ -241,6 +265,14 @@ class Sources:
         kind, rows = self.together(node, k, row)
         sources, columns, scale, offset, total = self.columns(k[0], unit[0], fold)
         return View(sources, kind, rows.reshape(ids.shape[:-1]), columns, scale, offset, total)
+
+    def features(self, node, ids, size):
+        """The view of ``size`` features on the last axis."""
+        if ids.shape[-1] != size:
+            raise node.error(f"takes {size} features, but its input has {ids.shape[-1]}; fix the "
+                             "sizes of the layers, or declare the number of features in the "
+                             "graph's input.")
+        return self.view(node, ids)
 
     def place(self, layer, view, **others):
         """Index of the source of a layer without steps of its own over a view."""

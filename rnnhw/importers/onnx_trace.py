@@ -5,34 +5,23 @@ move values move labels, so a layer sees at once which units of which steps it g
 whether it holds every step or the last, whatever the route.
 """
 
-from dataclasses import dataclass
-from functools import partial
-
 import numpy as np
 
 from ..errors import RnnhwError
 from ..model import Linear
 from . import onnx_elementwise as elementwise
-from . import onnx_layers as layers
+from .onnx_heads import HEADS, cast, embedding, head
+from .onnx_layers import matrix
 from .onnx_moves import ARITHMETIC, MOVES
-from .onnx_sources import Sources
+from .onnx_quantized import rounding
+from .onnx_recurrent import recurrent
+from .onnx_sources import Labels, Lengths, Sources
 
 ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 RECURRENT = ("LSTM", "GRU", "RNN")
-LAYERS = (*RECURRENT, "Gemm", "MatMul", *ACTIVATIONS)
+LAYERS = (*RECURRENT, "Gemm", "MatMul", *ACTIVATIONS, "HardSigmoid", "BatchNormalization", *HEADS,
+          "OneHot")
 SUPPORTED = tuple(dict.fromkeys((*LAYERS, *MOVES, *ARITHMETIC, "Shape")))
-FLOATS = (1, 11)           # ONNX's numbers of float and double
-
-
-@dataclass(frozen=True, eq=False)
-class Labels:
-    """An activation: ``ids``, an int64 array of labels in the tensor's own shape."""
-
-    ids: np.ndarray
-
-
-class Lengths:
-    """The graph's input that says how long each sequence is."""
 
 
 class Trace(Sources):
@@ -65,7 +54,7 @@ class Trace(Sources):
         if lengths is not None:
             self.values[lengths] = Lengths()
         for node in nodes:
-            results = self._results(node, [self.values.get(name) for name in node.inputs])
+            results = self._evaluated(node, [self.values.get(name) for name in node.inputs])
             self.values.update((name, value) for name, value in zip(node.outputs, results) if name)
         if self.order is None and self.rows:
             self.order = np.arange(self.rows)[:, None]
@@ -77,9 +66,23 @@ class Trace(Sources):
             self.layers[key] = make()
         return self.layers[key]
 
+    def _evaluated(self, node, args):
+        """Values of the outputs of ``node``."""
+        try:
+            return self._results(node, args)
+        except RnnhwError:
+            raise
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            shapes = ", ".join(str(np.shape(getattr(a, "ids", a))) for a in args if a is not None)
+            raise node.error(f"cannot be evaluated on inputs of shape {shapes}: {error}.") from None
+
     def _results(self, node, args):
+        if node.op not in (*MOVES, "Shape", "DequantizeLinear") and any(
+                a.rounding for a in args if isinstance(a, Labels)):
+            raise node.error("computes on quantized activations, which is not supported; a "
+                             "DequantizeLinear must stand in front of it.")
         if node.op in RECURRENT:
-            return self._recurrent(node, args)
+            return [Labels(ids) for ids in recurrent(self, self._make, node, args)]
         if any(isinstance(a, Lengths) for a in args):
             if node.op in ("Identity", "Cast"):
                 return [args[0]]
@@ -90,17 +93,31 @@ class Trace(Sources):
             return [self._numpy(node, args)]
         if node.op == "Shape":
             return [self._numpy(node, [args[0].ids])]
+        if node.op in ("QuantizeLinear", "DequantizeLinear"):
+            return [self._round(node, args, labels)]
+        if node.op == "Gather" and not labels[0] or node.op == "OneHot":
+            return [Labels(embedding(self, node, args, labels))]
         if node.op in MOVES:
             return [self._move(node, args, labels)]
-        if node.op == "Cast" and node.attributes["to"] in FLOATS:
-            return [args[0]]
+        return [Labels(self._computed(node, args, labels))]
+
+    def _computed(self, node, args, labels):
+        """Labels of the result of an operator that does not only move values."""
+        if node.op == "Cast":
+            return cast(self, node, args[0].ids)
         if node.op in ("Gemm", "MatMul"):
-            return [self._product(node, args)]
+            return self._product(node, args).ids
         if node.op in ACTIVATIONS:
-            return [Labels(elementwise.activation(self, self._make, node, args[0].ids,
-                                                  ACTIVATIONS[node.op]))]
+            return elementwise.activation(self, self._make, node, args[0].ids,
+                                          ACTIVATIONS[node.op])
+        if node.op == "HardSigmoid":
+            return elementwise.hard_sigmoid(self, self._make, node, args[0].ids)
+        if node.op == "BatchNormalization":
+            return self._normalized(node, args, labels)
+        if node.op in HEADS:
+            return head(self, self._make, node, args[0].ids)
         if node.op in ("Add", "Sub", "Mul", "Div", "Neg"):
-            return [Labels(self._sum(node, args, labels))]
+            return self._sum(node, args, labels)
         raise node.error("acts on activations, which is not supported; it is known in the "
                          "arithmetic of shapes only.")
 
@@ -109,16 +126,10 @@ class Trace(Sources):
         if node.op not in MOVES and node.op not in ARITHMETIC and node.op != "Shape":
             raise node.error("acts on constants alone, which is not supported; fold constants "
                              "when exporting.")
-        try:
-            if node.op == "Shape":
-                start, end = (node.attributes.get(key) for key in ("start", "end"))
-                return np.array(args[0].shape[start:end], np.int64)
-            return np.asarray((MOVES.get(node.op) or ARITHMETIC[node.op])(node, args))
-        except RnnhwError:
-            raise
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            shapes = ", ".join(str(np.shape(a)) for a in args if a is not None)
-            raise node.error(f"cannot be evaluated on inputs of shape {shapes}: {error}.") from None
+        if node.op == "Shape":
+            start, end = (node.attributes.get(key) for key in ("start", "end"))
+            return np.array(args[0].shape[start:end], np.int64)
+        return np.asarray((MOVES.get(node.op) or ARITHMETIC[node.op])(node, args))
 
     def _move(self, node, args, labels):
         if node.op == "Concat" and not all(labels) or node.op != "Concat" and any(labels[1:]):
@@ -128,68 +139,42 @@ class Trace(Sources):
             raise node.error("is in training mode; export the model in eval mode.")
         if node.op == "Dropout" and any(node.outputs[1:]):
             raise node.error("gives its mask, which is not supported; export in eval mode.")
-        return Labels(self._numpy(node, [a.ids if isinstance(a, Labels) else a for a in args]))
+        kinds = {a.rounding for a in args if isinstance(a, Labels)}
+        if len(kinds) > 1:
+            raise node.error("joins activations of different scales, which is not supported; put "
+                             "DequantizeLinear in front of it.")
+        ids = self._numpy(node, [a.ids if isinstance(a, Labels) else a for a in args])
+        return Labels(ids, kinds.pop())
 
-    def _features(self, node, ids, size):
-        """The view of ``size`` features on the last axis."""
-        if ids.shape[-1] != size:
-            raise node.error(f"takes {size} features, but its input has {ids.shape[-1]}; fix the "
-                             "sizes of the layers, or declare the number of features in the "
-                             "graph's input.")
-        return self.view(node, ids)
+    def _round(self, node, args, labels):
+        """Labels of rounded values, as soon as they are quantized."""
+        if any(labels[1:]):
+            raise node.error("has a scale or zero point that depends on the graph's input, which "
+                             "is not supported; it must be a constant.")
+        found = rounding(node, args)
+        if node.op == "DequantizeLinear":
+            if not found.same(args[0].rounding):
+                raise node.error("does not follow a QuantizeLinear of the same scale and zero "
+                                 "point, which is not supported.")
+            return Labels(args[0].ids)
+        return Labels(elementwise.rounded(self, node, args[0].ids, found), found)
 
-    def _recurrent(self, node, args):
-        batch_first, backwards = layers.layout(node), layers.directions(node)
-        if not isinstance(args[0], Labels):
-            raise node.error("has an input X that does not depend on the graph's input.")
-        ids = args[0].ids
-        if ids.ndim != 3:
-            raise node.error(f"has an input X of rank {ids.ndim}; 3 is needed.")
-        ids = ids.transpose(1, 0, 2) if batch_first else ids
-        args = dict(zip(layers.INPUTS, args + [None] * 8))
-        for name in layers.INPUTS[1:]:
-            if isinstance(args[name], Labels) or isinstance(args[name], Lengths) and (
-                    name != "sequence_lens"):
-                raise node.error(f"has an input {name} that depends on the graph's input, which is "
-                                 "not supported; it must be a constant.")
-        if isinstance(args["sequence_lens"], Lengths) != self.lengths:
-            raise node.error("has no sequence_lens, but others have; give all the same.")
-        if not self.lengths:
-            layers.check_lengths(node, args["sequence_lens"], len(ids))
-        n = layers.shapes(node, args)
-        view = self._features(node, ids, args["W"].shape[2])
-        self._check_steps(node, view)
-        initial = layers.initial_states(node, args, n, ids.shape[1])
-        outputs = {kind: [] for kind in "yhc"}
-        for d, backward in enumerate(backwards):
-            layer = self._make(node, d, partial(layers.recurrent_layer, node, args, d, view, n,
-                                                initial[d]))
-            entry = self.enter(layer, view.sources)
-            for kind in "yhc"[:len(node.outputs)]:
-                k = self.add(entry, kind, n, 0 if backward else self.forward)
-                rows = self.order if kind == "y" else np.arange(self.order.shape[1])
-                outputs[kind].append(self.labels(k, rows))
-        found = []
-        for kind in "yhc"[:len(node.outputs)]:
-            ids = np.stack(outputs[kind], axis=-3)  # the axis of directions
-            found.append(Labels(np.moveaxis(ids, -2, 0) if batch_first else ids))
-        return found
-
-    def _check_steps(self, node, view):
-        """Refuse a recurrent layer that does not run over every step in its order."""
-        if view.kind == "h" or not np.array_equal(np.sort(view.rows, None), np.arange(self.rows)):
-            raise node.error("does not take every step of the layer before; a recurrent layer "
-                             "behind one that gives only some of its steps is not supported.")
-        if self.order is None:
-            self.input.check_order(node, view.rows)
-            self.order = view.rows
-        if self.order.shape != view.rows.shape or (self.order != view.rows).any():
-            raise node.error("runs over its input in another order than the recurrent layer "
-                             "before it; the sequence axis must stay the same.")
+    def _normalized(self, node, args, labels):
+        """Labels of a batch normalization with constant statistics."""
+        if any(labels[1:]):
+            raise node.error("has statistics that depend on the graph's input, which is not "
+                             "supported; export in eval mode.")
+        if node.attributes.get("training_mode", 0) or any(node.outputs[1:]):
+            raise node.error("is in training mode; export the model in eval mode.")
+        ids = np.moveaxis(args[0].ids, 1, -1)
+        scale, offset, mean, variance = (np.asarray(a, np.float64) for a in args[1:5])
+        scale = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
+        return np.moveaxis(elementwise.affine(self, self._make, node, ids, scale,
+                                              offset - mean * scale), -1, 1)
 
     def _linear(self, node, ids, weight):
         """Labels of ``W x`` for the steps on the last axis of ``ids``; weight (out, in)."""
-        view = self._features(node, ids, weight.shape[1])
+        view = self.features(node, ids, weight.shape[1])
 
         def make():
             taken, bias = view.taken(weight)
@@ -205,7 +190,7 @@ class Trace(Sources):
                              "a constant.")
         if node.op == "MatMul":
             ids = (a if isinstance(a, Labels) else b).ids
-            a, b = (v if isinstance(v, Labels) else layers.matrix(node, v, ids.ndim)
+            a, b = (v if isinstance(v, Labels) else matrix(node, v, ids.ndim)
                     for v in (a, b))
             if isinstance(a, Labels):
                 return Labels(self._linear(node, a.ids, b.T))

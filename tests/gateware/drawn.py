@@ -11,12 +11,11 @@ from rnnhw.model import Linear, Model
 from rnnhw.quantize import quantize
 from rnnhw.schedule import Schedule
 from tests.gateware.test_core import steps_of
-from tests.rnnhw.variants import layer
+from tests.rnnhw.variants import DRAWN, layer
 
 FUNCTIONS = ("Sigmoid", "Tanh", "Relu", ("HardSigmoid", 0.2, 0.5), ("HardSigmoid", -0.4, 0.3),
              ("Affine", 0.5, 0.1), ("Affine", 1.0, 0.0), ("LeakyRelu", 0.01), ("LeakyRelu", 1.5),
              ("ScaledTanh", 1.7, 0.6), ("ScaledTanh", 0.5, 2.0))
-FAMILIES_DRAWN = ("lstm", "gru", "rnn", "sru", "qrnn")
 
 
 def pick(rng, things):
@@ -28,7 +27,7 @@ def entry(rng, family):
     options = pick(rng, FAMILIES[family].cells)[0]
     changes = {"clip": pick(rng, (None, None, 0.7, 3.0)),
                "clip_hidden": bool(rng.integers(2)),
-               "activation": pick(rng, FUNCTIONS),
+               **({"activation": pick(rng, FUNCTIONS)} if family == "rnn" else {}),
                "activations": tuple(pick(rng, FUNCTIONS)
                                     for _ in options.get("activations", ()))}
     options = FAMILIES[family].checked(
@@ -42,7 +41,7 @@ def model(rng, family):
     layers = [layer(entry(rng, family), rng, m, n, min(p, n), float(pick(rng, (0.3, 1.0))))]
     if rng.random() < 0.3:
         n, p = (int(v) for v in rng.integers(1, 12, 2))
-        layers.append(layer(entry(rng, pick(rng, FAMILIES_DRAWN)), rng, layers[-1].output_size,
+        layers.append(layer(entry(rng, pick(rng, DRAWN)), rng, layers[-1].output_size,
                             n, min(p, n), 0.5))
     if rng.random() < 0.3:
         size = int(rng.integers(1, 9))

@@ -26,7 +26,8 @@ def check(model, slices, more=0, products=4, **engine):
     x = rng.integers(fmt.min, fmt.max, (len(LENGTHS), max(LENGTHS), model.input_size),
                      endpoint=True)
     y = golden.run(quantized, x, np.array(LENGTHS))
-    expected = np.concatenate([y[i, :n].reshape(-1) for i, n in enumerate(LENGTHS)]).tolist()
+    expected = (y.reshape(-1) if model.last_step else
+                np.concatenate([y[i, :n].reshape(-1) for i, n in enumerate(LENGTHS)])).tolist()
     assert len(set(expected)) > 4
     run = run_core(program, steps_of(x, LENGTHS), words=len(expected), timeout=30_000)
     assert [word for word, _ in run.words] == expected
@@ -50,3 +51,11 @@ def test_a_cell_before_a_linear_layer_on_fast_lanes(entry):
 def test_a_cell_of_circulant_blocks(entry):
     check(Model(layers=[layer(entry, np.random.default_rng(0), 7, 12, 8, k=4)]), 2, 1, 3,
           fast=True)
+
+
+@pytest.mark.parametrize("inputs", [1, 4])
+def test_a_step_of_one_run_before_the_last(inputs):
+    rng = np.random.default_rng(0)
+    entry = next(entry for entry in NEW if entry[2].kind == "qrnn")
+    check(Model(layers=[layer(entry, rng, inputs, 2, 2), Linear(weight=rng.normal(size=(3, 2)))],
+                last_step=True), 2, 6)

@@ -2,10 +2,12 @@
 
 import pytest
 
-from .drawn import FAMILIES_DRAWN, check
+from tests.rnnhw.variants import DRAWN
+
+from .drawn import check
 
 
-@pytest.mark.parametrize("family", FAMILIES_DRAWN)
+@pytest.mark.parametrize("family", DRAWN)
 @pytest.mark.parametrize("seed", [1000, 1001])
 def test_rtl_equals_golden(family, seed):
     check(seed, family)
@@ -14,4 +16,4 @@ def test_rtl_equals_golden(family, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100))
 def test_more_of_them(seed):
-    check(seed, FAMILIES_DRAWN[seed % len(FAMILIES_DRAWN)])
+    check(seed, DRAWN[seed % len(DRAWN)])

@@ -140,6 +140,16 @@ class Builder:
         return self.add("Gather", [x, self.const(0)], axis=axis)
 
 
+def finish(b, outputs, dims=("seq", "batch", 4), kind=TensorProto.FLOAT, types=()):
+    """ModelProto of builder ``b`` with the input x, and ``outputs`` of float or of ``types``."""
+    types = dict(types)
+    graph = helper.make_graph(
+        b.nodes, "g", [helper.make_tensor_value_info("x", kind, dims)],
+        [helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), None)
+         for name in outputs], b.initializers)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", b.opset)], ir_version=8)
+
+
 def random_graph(rng):
     """A random ModelProto, the shape of an input for it, and (last_step, kinds of layers)."""
     opset = int(rng.choice([11, 13, 14, 17, 20]))

@@ -10,6 +10,11 @@ from .onnx_graphs import Builder
 OPTIONS = onnxruntime.SessionOptions()
 OPTIONS.intra_op_num_threads = 1
 OPTIONS.log_severity_level = 3
+DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
+FUNCTIONS = {"Sigmoid": (), "Tanh": (), "Relu": (), "HardSigmoid": ("alpha", "beta"),
+             "LeakyRelu": ("alpha",), "Affine": ("alpha", "beta"),
+             "ScaledTanh": ("alpha", "beta")}
+CHANCES = [0.15, 0.2, 0.1, 0.2, 0.1, 0.1, 0.15]
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
@@ -79,9 +84,25 @@ class Sweep(Builder):
         return *(outputs + [None])[:3], count, layout
 
     def activations(self, op, count, attributes):
-        """Set the attribute activations."""
-        if op == "RNN" and self.some():
-            attributes["activations"] = [str(v) for v in self.rng.choice(["Tanh", "Relu"], count)]
+        """Set the attributes of functions and clip."""
+        if self.some(0.4):
+            drawn = [self.rng.choice(list(FUNCTIONS), p=CHANCES) for _ in DEFAULTS[op] * count]
+            if self.some():  # functions of a bound that gates keep
+                drawn = [v if v not in ("Relu", "LeakyRelu", "Affine") else d
+                         for v, d in zip(drawn, DEFAULTS[op] * count)]
+            attributes["activations"] = [str(v) for v in drawn]
+            for key in ("alpha", "beta"):
+                takers = [v for v in drawn if key in FUNCTIONS[v]]
+                full = takers and (self.some() or any(v in ("Affine", "ScaledTanh")
+                                                      for v in takers))
+                if full:
+                    attributes[f"activation_{key}"] = [
+                        float(self.rng.uniform(0.1, 0.9)) for _ in takers]
+            self.seen.update(f"{op}.{v}" for v in drawn)
+        grows = op == "LSTM" and {"Relu", "LeakyRelu", "Affine"} & set(
+            attributes.get("activations", ()))
+        if self.some(0.3) or grows:  # or c would, beyond what float32 has digits for
+            attributes["clip"] = float(self.rng.uniform(0.2, 1.5))
 
     def merged(self, y, count, layout, n):
         """Y as (seq_len, batch, units) and its units: directions side by side, or added."""

@@ -10,7 +10,7 @@ class Unit:
 
     def __init__(self, qmodel, i):
         self.qmodel, self.q, self.i = qmodel, qmodel.layers[i], i
-        self.f = self.q.formats
+        self.f, self.waiting = self.q.formats, {}
 
     def copy(self, codes, name):
         """What operand memory holds of a value."""
@@ -179,9 +179,21 @@ def sru(u, x, h, c):
 
 
 def qrnn(u, x, h, c):
-    """z = tanh(W x); f o = s(..); c = f (c' - z) + z; h = o tanh(c)."""
-    z, f, o = (u.table(u.drain("pre", [k], ("weight_ih", *x), bias=name), "pre",
-                       "tanh" if name == "z" else "sigmoid") for k, name in enumerate("zfo"))
+    """z = tanh(a); f o = s(..); c = f (c' - z) + z; h = o tanh(c); a of the filter's transposed
+    form, whose waiting sums ``u`` keeps from step to step."""
+    k, gates = u.q.layer.filter_width, {}
+    for g, name in enumerate("zfo"):
+        sums = [u.drain("pre", [3 * j + g], ("weight_ih", *x), bias=name if j == 0 else None)
+                for j in range(k)]
+        waits = [u.waiting.get(f"{name}{j}", [0] * len(c)) for j in range(1, k)]
+        tensor = "s" if k > 1 else "pre"
+        if k > 1:
+            sums[0] = u.mac("s", (sums[0], "pre"), None, (waits[0], f"{name}1"))
+        for j in range(1, k):
+            older = (waits[j], f"{name}{j + 1}") if j < k - 1 else None
+            u.waiting[f"{name}{j}"] = u.mac(f"{name}{j}", (sums[j], "pre"), None, older)
+        gates[name] = u.table(sums[0], tensor, "tanh" if name == "z" else "sigmoid")
+    z, f, o = gates.values()
     d = u.mac("d", (c, "c"), None, (z, "gate"), -1)
     c = u.mac("c", (d, "d"), (f, "gate"), (z, "gate"))
     return u.mac("h", (o, "gate"), (u.table(c, "c", "tanh"), "gate")), c
@@ -198,7 +210,59 @@ def mgu(u, x, h, c):
     return u.mac("h", (d, "d"), (f, "gate"), (h, "h")), c
 
 
-STEPS = {"lstm": lstm, "gru": gru, "rnn": rnn, "sru": sru, "qrnn": qrnn, "mgu": mgu}
+def layers_of(u, first, before):
+    """A deep cell's layers one behind the other: ``e = F(..)``, and of each the next."""
+    layer = u.q.layer
+    names = [first, *(f"e{j}" for j in range(1, layer.depth)), "h"]
+    found = []
+    for j, name in enumerate(names):
+        pre = "pre" if j == 0 else f"pre_d{j}"
+        parts = before if j == 0 else [(f"weight_d{j}", names[j - 1],
+                                        u.copy(found[-1], names[j - 1]))]
+        units = layer.output_size if name == "h" else layer.hidden_size
+        found.append(activated(u, u.drain(pre, [0] * len(parts), *parts, bias=name, units=units),
+                               pre, name))
+    return found
+
+
+def activated(u, sums, pre, name):
+    """The layer's tanh or max(.., 0)."""
+    if u.q.layer.activation == "tanh":
+        return u.table(sums, pre, "tanh", name)
+    return u.mac(name, (sums, pre), relu=True)
+
+
+def deep_transition(u, x, h, c):
+    """e = F(a); h = F(W e + b)."""
+    return layers_of(u, "e0", [("weight_ih", *x), ("weight_hh", "h", u.copy(h, "h"))])[-1], c
+
+
+def deep_output(u, x, h, c):
+    """s = F(a), here c; h = F(W s + b)."""
+    found = layers_of(u, "s", [("weight_ih", *x), ("weight_hh", "s", u.copy(c, "s"))])
+    return found[-1], found[0]
+
+
+def h_lstm(u, x, h, c):
+    """e = F(a); i f o = s(W e + b), g = tanh(..); c = f c' + i g; h = o tanh(c)."""
+    depth, gates = u.q.layer.depth, {}
+    for k, gate in enumerate("ifgo"):
+        parts = [("weight_ih", *x), ("weight_hh", "h", u.copy(h, "h"))]
+        for j in range(depth):
+            name = f"{gate}{j}"
+            value = activated(u, u.drain(f"pre_{j}", [k] * len(parts), *parts, bias=name),
+                              f"pre_{j}", name)
+            parts = [(f"weight_d{j + 1}", name, u.copy(value, name))]
+        gates[gate] = u.table(u.drain("pre", [k], *parts, bias=gate), "pre",
+                              "tanh" if gate == "g" else "sigmoid")
+    i, f, g, o = gates.values()
+    p = u.mac("gate", (i, "gate"), (g, "gate"))
+    c = u.mac("c", (c, "c"), (f, "gate"), (p, "gate"))
+    return u.mac("h", (o, "gate"), (u.table(c, "c", "tanh"), "gate")), c
+
+
+STEPS = {"deep_transition": deep_transition, "deep_output": deep_output, "h_lstm": h_lstm,
+         "lstm": lstm, "gru": gru, "rnn": rnn, "sru": sru, "qrnn": qrnn, "mgu": mgu}
 
 
 def run(qmodel, xi):

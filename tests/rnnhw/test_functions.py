@@ -233,6 +233,8 @@ ARRAYS = {"weight_ih": np.ones((4, 2)), "weight_hh": np.ones((4, 1))}
     ("rnn", {"clip": 0}, "clip of layer 'rnn' must be a positive number, or left out, not 0."),
     ("lstm", {"clip": "much"}, "clip of layer 'lstm' must be a positive number, or left out, not "),
     ("lstm", {"clip_hidden": 1}, "clip_hidden of layer 'lstm' must be False or True, not 1."),
+    ("qrnn", {"filter_width": 0},
+     "filter_width of layer 'qrnn' must be a whole number within 1..16, not 0."),
     ("sru", {"clip": 1.0}, "Layer 'sru' has the option clip=1.0, which sru does not have."),
     ("gru", {"options": {"activation": "relu"}}, "layer 'gru' has the unknown option 'activation'"),
 ])

@@ -2,37 +2,22 @@ import warnings
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import helper
 from torch import nn
 
 from rnnhw.importers.onnx import from_onnx
 from rnnhw.importers.torch import chain
 
 from .models import close
-from .onnx_graphs import Builder, random_graph
-
-OPTIONS = onnxruntime.SessionOptions()
-OPTIONS.intra_op_num_threads = 1
-OPTIONS.log_severity_level = 3
+from .onnx_graphs import Builder, finish, random_graph
+from .onnx_sweep import onnxruntime_of
 
 
 def ort(proto, x):
     """Outputs of onnxruntime by name."""
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), OPTIONS)
-    names = [value.name for value in session.get_outputs()]
-    return dict(zip(names, session.run(None, {session.get_inputs()[0].name: x})))
-
-
-def finish(b, dims, outputs):
-    """ModelProto of builder ``b`` with the input x and ``outputs``."""
-    graph = helper.make_graph(
-        b.nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        b.initializers)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", b.opset)], ir_version=8)
+    return onnxruntime_of(proto, {proto.graph.input[0].name: x})
 
 
 @pytest.mark.parametrize("block", range(8))
@@ -66,7 +51,7 @@ def test_random_graphs_equal_onnxruntime(block):
 def test_exchanged_gates_are_seen(op, gates):
     b = Builder(np.random.default_rng(0), 17)
     y = b.recurrent("x", op, 3, 4)[0]
-    proto = finish(b, ("seq", "batch", 3), [y])
+    proto = finish(b, [y], ("seq", "batch", 3))
     x = np.random.default_rng(1).standard_normal((5, 2, 3)).astype(np.float32)
     model, want = from_onnx(proto), ort(proto, x)[y]
     assert close(model.run({"x": x})[y], want) < 1e-5
@@ -86,7 +71,7 @@ def test_exchanged_gates_are_seen(op, gates):
 def test_layout_1_is_layout_0_with_axes_exchanged(op):
     b = Builder(np.random.default_rng(2), 17)
     outputs = b.recurrent("x", op, 3, 4)
-    proto = finish(b, ("seq", "batch", 3), outputs)
+    proto = finish(b, outputs, ("seq", "batch", 3))
     x = np.random.default_rng(3).standard_normal((5, 2, 3)).astype(np.float32)
     want = ort(proto, x)
     node = next(n for n in proto.graph.node if n.op_type == op)
@@ -107,7 +92,7 @@ def test_main_output(outputs, last_step):
     for dims in [("seq", "batch", 3), (1, 1, 3)]:
         b = Builder(np.random.default_rng(4), 17)
         names = dict(zip("YHC", b.recurrent("x", "LSTM", 3, 4)))
-        proto = finish(b, dims, [names[key] for key in outputs])
+        proto = finish(b, [names[key] for key in outputs], dims)
         model = from_onnx(proto)
         assert model.last_step == last_step
         x = np.random.default_rng(5).standard_normal((1, 1, 3)).astype(np.float32)
@@ -122,13 +107,13 @@ def test_states_of_a_stack_and_furthest_output():
     states = b.add("Concat", [h0, h1], axis=0)
     top = b.add("Gather", [states, b.const(-1)], axis=0)
     head = b.linear(top, 4, 2, 2)
-    proto = finish(b, ("seq", "batch", 3), [y0, states, y1, head])
+    proto = finish(b, [y0, states, y1, head], ("seq", "batch", 3))
     model = from_onnx(proto)
     assert model.last_step and [layer.kind for layer in model.layers] == ["lstm", "lstm", "linear"]
     x = np.random.default_rng(7).standard_normal((5, 2, 3)).astype(np.float32)
     got, want = model.run({"x": x}), ort(proto, x)
     assert max(close(got[name], want[name]) for name in want) < 1e-5
-    model = from_onnx(finish(b, ("seq", "batch", 3), [states]))  # of both layers, side by side
+    model = from_onnx(finish(b, [states], ("seq", "batch", 3)))  # of both layers, side by side
     assert model.last_step and model.outputs == (0, 1)
     assert close(model.run(x.swapaxes(0, 1)), want[states].swapaxes(0, 1).reshape(2, 8)) < 1e-5
 
@@ -141,7 +126,7 @@ def test_gemm_with_exchanged_sides():
     y = b.add("Gemm", [y, b.weight(5, 6), b.weight(1, 6)], transA=1)
     y = b.add("MatMul", [b.weight(1, 2, 6), b.axes("Unsqueeze", b.add("Transpose", [y]), [0])])
     y = b.add("Relu", [b.add("Add", [y, b.weight(2, 1)])])
-    proto = finish(b, ("seq", "batch", 3), [y])
+    proto = finish(b, [y], ("seq", "batch", 3))
     model = from_onnx(proto)
     assert model.last_step and model.output_size == 2
     x = np.random.default_rng(9).standard_normal((5, 3, 3)).astype(np.float32)
@@ -152,7 +137,7 @@ def test_input_in_another_order_of_axes():
     """(features, batch, seq) at the graph's boundary; the model keeps (batch, seq, features)."""
     b = Builder(np.random.default_rng(10), 17)
     y = b.recurrent(b.add("Transpose", ["x"], perm=[2, 1, 0]), "LSTM", 3, 4)[0]
-    proto = finish(b, (3, "batch", "seq"), [y])
+    proto = finish(b, [y], (3, "batch", "seq"))
     x = np.random.default_rng(11).standard_normal((3, 2, 5)).astype(np.float32)
     model, want = from_onnx(proto), ort(proto, x)[y]
     assert close(model.run({"x": x})[y], want) < 1e-5
@@ -164,7 +149,7 @@ def test_features_along_two_axes():
     b = Builder(np.random.default_rng(18), 17)
     x = b.add("Transpose", [b.add("Reshape", ["x", b.const([0, 0, -1])])], perm=[1, 0, 2])
     y = b.recurrent(x, "GRU", 6, 4)[0]
-    proto = finish(b, ("batch", "seq", 2, 3), [y])
+    proto = finish(b, [y], ("batch", "seq", 2, 3))
     x = np.random.default_rng(19).standard_normal((3, 5, 2, 3)).astype(np.float32)
     model, want = from_onnx(proto), ort(proto, x)[y]
     assert close(model.run({"x": x})[y], want) < 1e-5
@@ -175,7 +160,7 @@ def test_fixed_sizes_do_not_bind_the_model():
     b = Builder(np.random.default_rng(12), 17)
     y = b.merge_directions(b.recurrent("x", "GRU", 3, 4)[0], 4)
     y = b.add("Gather", [y, b.const(4)], axis=0)  # step 4 of 0..4
-    proto = finish(b, (5, 1, 3), [y])
+    proto = finish(b, [y], (5, 1, 3))
     model = from_onnx(proto)
     assert model.last_step
     x = np.random.default_rng(13).standard_normal((5, 1, 3)).astype(np.float32)
@@ -187,7 +172,7 @@ def test_operators_that_no_output_needs_are_left_alone():
     b = Builder(np.random.default_rng(14), 17)
     y = b.recurrent("x", "GRU", 3, 4)[0]
     b.add("Softmax", [y])
-    assert from_onnx(finish(b, ("seq", "batch", 3), [y])).layers[0].kind in ("gru",
+    assert from_onnx(finish(b, [y], ("seq", "batch", 3))).layers[0].kind in ("gru",
                                                                            "gru_reset_before")
 
 
@@ -261,7 +246,7 @@ def test_path_bytes_and_proto_give_the_same(tmp_path):
 def test_external_weights(tmp_path):
     b = Builder(np.random.default_rng(16), 17)
     y = b.recurrent("x", "LSTM", 40, 40)[0]
-    proto = finish(b, ("seq", "batch", 40), [y])
+    proto = finish(b, [y], ("seq", "batch", 40))
     path = tmp_path / "net.onnx"
     x = np.random.default_rng(17).standard_normal((3, 2, 40)).astype(np.float32)
     want = ort(proto, x)[y]

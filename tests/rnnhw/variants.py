@@ -6,8 +6,9 @@ from rnnhw.cells import FAMILIES
 from rnnhw.circulant import Circulant
 from rnnhw.model import Recurrent
 
+DRAWN = ("lstm", "gru", "rnn", "sru", "qrnn", "deep_transition", "deep_output", "h_lstm")
 # family, options, cell
-ALL = [(family, options, cell) for family in ("lstm", "gru", "rnn", "sru", "qrnn")
+ALL = [(family, options, cell) for family in DRAWN
        for options, cell in FAMILIES[family].cells]
 NEW = [entry for entry in ALL if entry[2].kind not in ("lstm", "gru", "gru_reset_before")]
 
