@@ -8,9 +8,10 @@ from ..errors import RnnhwError
 from .keras_files import open_file, pick
 from .keras_graph import calls
 from .keras_layers import Walk
-from .keras_options import check_dtype, check_maker
+from .keras_options import MAKERS, check_dtype, check_maker
 
 MODELS = ("Sequential", "Functional", "Model")
+INSIDE = ("layer", "forward_layer", "backward_layer", "cell")    # of a layer, layers that it has
 
 
 @contextmanager
@@ -72,7 +73,6 @@ def from_keras(model):
 
     def weights(entry, names, part):
         layer = live[entry["config"]["name"]]
-        check_maker(layer.name, _entry(layer))
         paths = [getattr(weight, "path", None) or weight.name for weight in layer.weights]
         held = list(zip(paths, layer.get_weights()))
         return pick(label, held, entry, names, part, "build the model first")
@@ -81,12 +81,32 @@ def from_keras(model):
     check_maker(label, network)
     # a class of the user's own may have no config to give
     config = model.get_config() if network["class_name"] in MODELS else {}
-    return _model(label, label, {**network, "config": config}, weights, _version(model))
+    found = _model(label, label, {**network, "config": config}, weights, _version(model))
+    for layer in model.layers:
+        _check_own(layer.name, layer)
+    return found
 
 
 def _entry(thing):
     """Class and module of a live layer or model, as a description has them."""
     return {"class_name": type(thing).__name__, "module": type(thing).__module__}
+
+
+def _check_own(label, layer):
+    """Refuse classes and functions of the user's own, which a config may name as it does Keras's.
+    """
+    check_maker(label, _entry(layer))
+    for key in ("activation", "recurrent_activation"):
+        function = getattr(layer, key, None)
+        module = getattr(function, "__module__", None) or type(function).__module__
+        if function is not None and module.split(".")[0] not in MAKERS:
+            name = getattr(function, "__name__", type(function).__name__)
+            raise RnnhwError(f"{label} ({type(layer).__name__}) has {key}={name!r} of {module}, "
+                             "which is not one of Keras's own; what it computes cannot be seen.")
+    inside = [getattr(layer, key, None) for key in INSIDE]
+    for part in (*inside, *(getattr(layer, "cells", None) or ())):
+        if part is not None:
+            _check_own(f"{label}.{part.name}", part)
 
 
 def _version(model):

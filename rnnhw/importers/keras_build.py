@@ -137,8 +137,8 @@ class Builder:
                              "embeds; all or none of what reads it may.")
 
     def embed(self, label, table, value):
-        """The value of an embedding of the input."""
-        if value != self.input or self.embedding is not None:
+        """The value of an embedding of the input; ``label`` is the layer's, whatever its call."""
+        if value != self.input or self.embedded_by not in (None, label):
             raise RnnhwError(f"{label} (Embedding) is not the only one that reads the model's "
                              "input; give the model vectors that are embedded outside of it.")
         if value.steps:

@@ -73,7 +73,7 @@ def pick(label, held, entry, names, part, hint):
     for path, array in held:
         *owners, name = path.split("/")
         if own in owners:
-            owners = owners[len(owners) - owners[::-1].index(own):]
+            owners = owners[owners.index(own) + 1:]
         if all(set(owners) & set(known) for known in part.owners):
             # behind the name of a weight there may be a number of TensorFlow's graph
             found.append((re.sub(r"(_\d+)?(:\d+)?$", "", name), array))

@@ -99,7 +99,7 @@ class Walk:
             return self.each(label, config["layer"], source, value)
         if kind == "Embedding":
             table, = source.arrays({"embeddings": (config["input_dim"], config["output_dim"])})
-            return self.builder.embed(label, table, value)
+            return self.builder.embed(config["name"], table, value)
         if kind == "Dense":
             return self.dense(label, config, source, value)
         if kind == "BatchNormalization":

@@ -149,6 +149,20 @@ def test_an_embedding_read_by_several(tmp_path):
     model = agree(tmp_path, first, out, x)  # what comes out is a layer's
     assert model.embedding.shape == (9, 3) and model.output_size == 10
     agree(tmp_path, first, L.Dense(2, activation="softmax")(L.Bidirectional(L.GRU(3))(out)), x)
+    layer = L.Embedding(9, 3)
+    agree(tmp_path, first, L.Add()([L.GRU(4)(layer(first)), L.LSTM(4)(layer(first))]), x)
+
+
+def test_names_that_are_alike(tmp_path):
+    """Weights are told apart by paths, in which names of layers may stand more than once."""
+    first = L.Input((6, 3))
+    both = L.Bidirectional(L.LSTM(2, name="forward_a"), name="forward_a")
+    agree(tmp_path, first, both(first), data(2, 6, 3))
+    both = L.Bidirectional(L.LSTM(2, return_sequences=True, name="net"), name="net")
+    model = keras.Model(first, L.GRU(2, name="it")(both(first)), name="net")
+    both.forward_layer.trainable = False  # its weights stand behind the others in a file
+    want = predict(shake(model, np.random.default_rng(4)), data(2, 6, 3))
+    assert all(close(found.run(data(2, 6, 3)), want) < 1e-5 for found in read(model, tmp_path))
 
 
 @pytest.mark.parametrize("steps", (True, False))
