@@ -159,6 +159,7 @@ class _Lowering:
         for i, product, group, units in self._blocks():
             self._block(i, product, *units)
             self.vectors.follow(i, product, group, units)
+        self._check_turns()
         q, model, vectors = self.q, self.q.model, self.vectors
         words = [q.formats[f].width for q in self.q.layers for f in q.formats
                  if not f.startswith("weight") and not f.endswith("_spectrum")]
@@ -191,6 +192,25 @@ class _Lowering:
         found = [self._ordered(program, order)
                  for order in orders(program, vectors.reads, vectors.writes)]
         return min(found, key=lambda program: Schedule(program).cycles_per_step)
+
+    def _check_turns(self):
+        """Refuse values that come in turns where a transform, or a xi, is to be made of each."""
+        for space in self.spaces[1:]:
+            before, left = -1, False
+            for row in self.vectors.rows:
+                for target in row.targets:
+                    if target.space != space.space:
+                        continue
+                    segment = self.segments[target.segment]
+                    if left and target.segment != before:
+                        first = self.segments[before].name
+                        raise RnnhwError(
+                            f"{first} and {segment.name} come in turns, but what blocks of "
+                            f"{space.k} transform must come one after the other; in the cell, give "
+                            "each a product of its own.")
+                    end = (target.word + row.count) * self.T
+                    before = target.segment
+                    left = end < segment.length and bool(self.fast or end % space.k)
 
     def _ordered(self, program, order):
         """``program`` with its rows in ``order``, placed and timed."""

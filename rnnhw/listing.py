@@ -23,6 +23,11 @@ class _Greedy(Timeline):
         self.sources = _sources(program.rows, reads, writes)
         self.needs = {k: {*self.before[k], *(other for _, other, *_, old in self.sources[k]
                                              if not old)} for k in self.rank}
+        for k in self.rank:
+            # a value of the step before is read before this step's takes its place
+            for _, other, *_, old in self.sources[k]:
+                if old and k < other:
+                    self.needs[other].add(k)
         self.followers = {k: [] for k in self.rank}
         for k in self.rank:
             for other in self.needs[k]:

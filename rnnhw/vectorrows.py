@@ -77,6 +77,7 @@ class VectorRows:
                 continue
             needs = [name for name in op.names
                      if name == plain(name) and name not in cell.constants]
+            needs += cell.readers[op.dst]
             ready = [u for u in range(*self._span(i, op.dst, group)) if (op.dst, u) not in emitted
                      and all((name, u) in emitted for name in needs)]
             if ready:

@@ -85,6 +85,14 @@ def _check_ops(cell, wrong):
         if op.dst in seen:
             wrong(f"writes {op.dst} twice; each value needs a name of its own.")
         seen.add(op.dst)
+    drained = {op.dst for op, product in zip(cell.ops, cell.drains) if product is not None}
+    place = {op.dst: k for k, op in enumerate(cell.ops)}
+    for name, readers in cell.readers.items():
+        for reader in readers:
+            if place[reader] > place[name] or name in drained and reader not in drained:
+                wrong(f"reads {name}' for {reader} when {name} may be there in its place already; "
+                      f"{reader} must come before {name}"
+                      + (", and from the drain as well." if name in drained else "."))
     order = [total for product in cell.products for total in product.sums]
     if taken != order:
         wrong(f"takes {', '.join(taken) or 'nothing'} from the drain, but its products give "

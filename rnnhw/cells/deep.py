@@ -57,7 +57,8 @@ def h_lstm(depth=1, activation="relu"):
     pre, rule = ("table", "unit") if activation == "tanh" else ("wide", "wide")
     layers = [[f"{gate}{j}" for gate in gates] for j in range(depth)]
     fmts = {name: rule for layer in layers for name in layer}
-    products = [Product(layers[0], ("x", "h"), (IH, HH), "pre_0")]
+    # each value whole before the next, as transforms of blocks on fast lanes need them
+    products = [Product([name], ("x", "h"), (IH, HH), "pre_0") for name in layers[0]]
     for j in range(1, depth + 1):
         found = layers[j] if j < depth else gates
         products += [Product([name], (layers[j - 1][g],), (f"weight_d{j}",),

@@ -119,9 +119,10 @@ class Product:
 class Op:
     """One element-wise instruction, ``dst = fn(a)`` or ``dst = a*b + c`` (``b``, ``c`` optional).
 
-    A name with a prime is the value of the previous step; the first op to name a sum as ``a`` takes
-    it from the drain. Put the youngest value at ``b`` or ``c``, which are read late. ``fmt`` names
-    the format of the result. ``subtract`` makes it ``a*b - c``; ``fn`` may also be ``relu``,
+    A name with a prime is the value of the previous step, which lies where this step's will: ops
+    that read it come before the one that writes. The first op to name a sum as ``a`` takes it from
+    the drain. Put the youngest value at ``b`` or ``c``, which are read late. ``fmt`` names the
+    format of the result. ``subtract`` makes it ``a*b - c``; ``fn`` may also be ``relu``,
     ``max(a*b + c, 0)``, or a table, ``tanh`` or ``sigmoid``, of ``a`` alone.
     """
 
@@ -298,6 +299,14 @@ class Cell:
         """``"hidden_size"`` or ``"output_size"``, of a value, constant or drained sum."""
         name = plain(name)
         return self._sizes[name] if name in self._sizes else self.product_of[name].size
+
+    @cached_property
+    def readers(self):
+        """For each value that ops read of the step before, the others of these ops: they must have
+        read it before it is written."""
+        return {op.dst: tuple(other.dst for other in self.ops
+                              if f"{op.dst}'" in other.names and other is not op)
+                for op in self.ops}
 
     def format_of(self, name):
         """Name of the format that a value or constant is kept in."""

@@ -36,9 +36,12 @@ def entry(rng, family):
 
 
 def model(rng, family):
-    """One or two layers of up to 20 units, perhaps a linear one behind."""
-    m, n, p = (int(v) for v in rng.integers(1, 21, 3))
-    layers = [layer(entry(rng, family), rng, m, n, min(p, n), float(pick(rng, (0.3, 1.0))))]
+    """One or two layers of up to 20 units, the first perhaps of blocks, perhaps a linear one."""
+    k = pick(rng, (None, None, None, 4, 8))
+    # blocks may be padded, but only by so much
+    m, n, p = (int(v) if k is None else k * (1 + int(v) // 8) - (v > 15)
+               for v in rng.integers(1, 21, 3))
+    layers = [layer(entry(rng, family), rng, m, n, min(p, n), float(pick(rng, (0.3, 1.0))), k)]
     if rng.random() < 0.3:
         n, p = (int(v) for v in rng.integers(1, 12, 2))
         layers.append(layer(entry(rng, pick(rng, DRAWN)), rng, layers[-1].output_size,
@@ -58,10 +61,11 @@ def check(seed, family):
     config = Config(weight_bits=bits[0], activation_bits=bits[1], state_bits=bits[2],
                     cell_bits=int(rng.integers(8, 19)))
     quantized = quantize(network, config, rng.normal(size=(3, 8, network.input_size)))
-    slices = int(pick(rng, (1, 2, 3)))
-    lanes = least_lanes(quantized, slices) + slices * int(rng.integers(4))
+    slices = int(pick(rng, (1, 2, 4 if any(quantized.layers[0].block_sizes.values()) else 3)))
+    products = int(pick(rng, (3, 4)))
+    lanes = least_lanes(quantized, slices, products) + slices * int(rng.integers(4))
     program = lower(quantized, lanes, slices, fast=bool(rng.integers(2)),
-                    deep=bool(rng.integers(2)))
+                    deep=bool(rng.integers(2)), products=products)
     fmt, lengths = quantized.input_format, tuple(int(v) for v in rng.integers(1, 5, 2))
     x = rng.integers(fmt.min, fmt.max, (2, max(lengths), network.input_size), endpoint=True)
     y = golden.run(quantized, x, np.array(lengths))

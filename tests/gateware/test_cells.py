@@ -1,12 +1,16 @@
 """Every further cell in Amaranth's simulator against the golden model, in every bit, and cycles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gateware.testing import run_core
 from rnnhw import golden
+from rnnhw.cells import FAMILIES, Family, Product
 from rnnhw.compiler import least_lanes, lower
 from rnnhw.config import Config
+from rnnhw.errors import RnnhwError
 from rnnhw.model import Linear, Model
 from rnnhw.quantize import quantize
 from rnnhw.schedule import Schedule
@@ -53,9 +57,28 @@ def test_a_cell_of_circulant_blocks(entry):
           fast=True)
 
 
+@pytest.mark.parametrize("more", [0, 3, 20])
+def test_a_state_is_read_before_it_is_written(more):
+    # rows longer than the way from an element's read to its result's write
+    entry = next(entry for entry in NEW if entry[2].kind == "sru")
+    check(Model(layers=[layer(entry, np.random.default_rng(0), 6, 14, 14)]), 1, more)
+
+
 @pytest.mark.parametrize("inputs", [1, 4])
 def test_a_step_of_one_run_before_the_last(inputs):
     rng = np.random.default_rng(0)
     entry = next(entry for entry in NEW if entry[2].kind == "qrnn")
     check(Model(layers=[layer(entry, rng, inputs, 2, 2), Linear(weight=rng.normal(size=(3, 2)))],
                 last_step=True), 2, 6)
+
+
+def test_values_that_come_in_turns_are_refused_where_each_is_transformed(monkeypatch):
+    cell = next(cell for _, _, cell in NEW if cell.kind == "h_lstm_relu")
+    together = Product(("i0", "f0", "g0", "o0"), ("x", "h"), ("weight_ih", "weight_hh"), "pre_0")
+    cell = replace(cell, kind="turns", products=(together, *cell.products[4:]))
+    monkeypatch.setitem(FAMILIES, "turns", Family(lambda: (cell,)))
+    made = layer(("turns", {}, cell), np.random.default_rng(0), 7, 12, 8, k=4)
+    check(Model(layers=[made]), 2)
+    with pytest.raises(RnnhwError, match=r"^0.i0/4 and 0.f0/4 come in turns, but what blocks of 4 "
+                       "transform must come one after the other; in the cell, give each"):
+        check(Model(layers=[made]), 2, fast=True)
