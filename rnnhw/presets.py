@@ -79,6 +79,11 @@ PRESETS = {
                           (_lstm(128, 128, block_size=8),),
                           config={"lanes": 56, "vector_lanes": 4, "spectral_products": 4,
                                   "fast_inner_product": False}),
+    # the same on fast lanes: two blocks a multiplier and cycle
+    "lstm-128-k8-fast": Preset("LSTM, 128 inputs, 128 units, circulant blocks of 8, 56 fast lanes",
+                               (_lstm(128, 128, block_size=8),),
+                               config={"lanes": 56, "vector_lanes": 4, "spectral_products": 4,
+                                       "fast_inner_product": True}),
     # for simulation: more weights than a part's block RAMs hold; 8 block rows; with two guard bits
     # every kind of lane carries the operands
     "lstm-512-1024-k8": Preset("LSTM, 512 inputs, 1024 units, circulant blocks of 8, 112 lanes",
@@ -90,6 +95,23 @@ PRESETS = {
                                 (_lstm(512, 1024, block_size=16),),
                                 config={"lanes": 120, "vector_lanes": 4, "spectral_products": 4,
                                         "guard_bits": 1}),
+    # two block rows of 30 lanes, one of each gate of a product
+    "gru-128-k16": Preset("GRU, 128 inputs, 128 units, circulant blocks of 16, 60 fast lanes",
+                          (_gru(128, 128, block_size=16),),
+                          config={"lanes": 60, "vector_lanes": 4, "spectral_products": 4,
+                                  "fast_inner_product": True}),
+    # the largest LSTM of the literature on circulant blocks (ESE, C-LSTM, E-RNN), on one LFE5U-85F
+    "lstm-160-1024-512-k16": Preset(
+        "LSTM, 160 inputs, 1024 units, peepholes, projected to 512, circulant blocks of 16",
+        (_lstm(160, 1024, proj_size=512, peepholes="diagonal", block_size=16),),
+        config={"spectrum_bits": 10, "guard_bits": 2, "lanes": 92, "vector_lanes": 16,
+                "spectral_products": 3, "fast_inner_product": True}),
+    # both ways over a sequence, the last step of either out
+    "bilstm-13-64": Preset("bidirectional LSTM, 13 inputs, 2 x 64 units, 10 classes, 32 lanes",
+                           (_lstm(13, 64, direction="bidirectional"),
+                            {"kind": "linear", "output_size": 10}),
+                           model={"last_step": True},
+                           config={"lanes": 32, "vector_lanes": 2, "max_length": 128}),
     # every cell once, every step out
     "stack": Preset("LSTM, GRU reset before, GRU, linear with tanh; every step out",
                     (_lstm(8, 12), {"kind": "gru", "hidden_size": 12, "reset_after": False},

@@ -32,7 +32,7 @@ def test_sizes_are_those_of_the_name():
 
 
 def test_block_sizes_are_those_of_the_name():
-    for name in ("lstm-128-k8", "lstm-512-1024-k8", "lstm-512-1024-k16"):
+    for name in ("lstm-128-k8", "gru-128-k16", "lstm-512-1024-k8", "lstm-512-1024-k16"):
         *sizes, k = name.split("-")[1:]
         layer, = resolve(name).model.layers
         assert layer.circulant_ih.block_size == layer.circulant_hh.block_size == int(k[1:])
