@@ -79,6 +79,12 @@ class InputBuffer(wiring.Component):
         """Whether a step has begun, and has not, its last element is next, a buffer is free."""
         return index != 0, index == 0, index == self.size - 1, used != X_BUFFERS
 
+    def _flags(self, m, begin, flags, filling, fresh):
+        """Keep the flags of a step that begins."""
+        with m.If(begin):
+            m.d.sync += flags[filling].eq(Cat(self.x.payload.first | fresh, self.x.payload.last))
+            m.d.sync += fresh.eq(0)
+
     def elaborate(self, platform):
         m = Module()
         filling = Signal()
@@ -108,9 +114,7 @@ class InputBuffer(wiring.Component):
             used.eq(used + begin - releasing),
             waiting.eq(waiting + delay(m, done, self.wait, "done") - self.start),
         ]
-        with m.If(begin):
-            m.d.sync += flags[filling].eq(Cat(self.x.payload.first | fresh, self.x.payload.last))
-            m.d.sync += fresh.eq(0)
+        self._flags(m, begin, flags, filling, fresh)
         with m.If(accept):
             m.d.sync += index.eq(Mux(done, 0, index + 1))
         with m.If(done):
@@ -154,6 +158,16 @@ class SpectralInput(InputBuffer):
             m.d.sync += [within.eq(~at_end),
                          at_end.eq(Mux(at_end, self.size == 1, index == self.size - 2))]
         return within, ~within, at_end, free
+
+    def _flags(self, m, begin, flags, filling, fresh):
+        # a cycle later: a step is whole many cycles behind its first element
+        began, which, found = (delay(m, value, 1, name) for value, name in (
+            (begin, "began"), (filling, "began_filling"),
+            (Cat(self.x.payload.first | fresh, self.x.payload.last), "began_flags")))
+        with m.If(began):
+            m.d.sync += flags[which].eq(found)
+        with m.If(begin):
+            m.d.sync += fresh.eq(0)
 
 
 class OutputBuffer(wiring.Component):
