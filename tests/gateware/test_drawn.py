@@ -13,7 +13,7 @@ def test_rtl_equals_golden(family, seed):
     check(seed, family)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", [
+    pytest.param(k, marks=pytest.mark.slow if k < 24 else pytest.mark.long) for k in range(100)])
 def test_more_of_them(seed):
     check(seed, DRAWN[seed % len(DRAWN)])

@@ -21,7 +21,7 @@ def equal(a, b):
         for p, q in zip(a.layers, b.layers) for k in keys)
 
 
-FEW_AND_MORE = [*range(3), *(pytest.param(k, marks=pytest.mark.slow) for k in range(3, 10))]
+FEW_AND_MORE = [*range(3), *(pytest.param(k, marks=pytest.mark.long) for k in range(3, 10))]
 
 
 @pytest.mark.parametrize("part", FEW_AND_MORE)

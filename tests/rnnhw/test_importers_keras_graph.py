@@ -13,7 +13,7 @@ from .models import close
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 SEQUENCES = {"return_sequences": True}
 BACK = {"go_backwards": True}
-FEW_AND_MORE = [*range(5), *(pytest.param(k, marks=pytest.mark.slow) for k in range(5, 20))]
+FEW_AND_MORE = [*range(5), *(pytest.param(k, marks=pytest.mark.long) for k in range(5, 20))]
 
 
 @pytest.mark.parametrize("part", FEW_AND_MORE)

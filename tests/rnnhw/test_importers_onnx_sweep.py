@@ -58,7 +58,7 @@ def test_some_random_models():
     assert 0 < worst < 1e-5 and OPTIONS - options == set()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_random_models():
     """Rounding to float32 is what is left: sums of up to 40 products of values below 4."""
     worst, options = sweep(ALL)
@@ -89,7 +89,7 @@ def test_some_graphs_of_any_operators():
     assert total / 2 < taken < total
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_graphs_of_any_operators():
     """Any operator behind any other: taken and exact in steps and last steps, or refused."""
     taken, total = dags(range(40, 1000))

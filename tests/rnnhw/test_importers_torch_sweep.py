@@ -48,7 +48,7 @@ def test_random_modules(seed, tmp_path):
     check(seed, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(FAST, ALL))
 def test_many_random_modules(seed, tmp_path):
     check(seed, tmp_path)
