@@ -81,14 +81,16 @@ class _Lowering:
     def _on_last(self):
         """For each layer, whether it is left out of all steps but a sequence's last.
 
-        None is where but one run would be left, for the array does not know what follows a step's
-        first run before the step has begun.
+        None is where but one run, or one vector row, would be left, for neither sequencer knows
+        what follows a step's first one before the step has begun.
         """
         found = self.q.model.on_last
-        runs = sum(len(product.operands) for q, left_out in zip(self.q.layers, found)
-                   if not left_out
-                   for product, *_ in row_blocks(q, self.P, self.T, self.products))
-        return found if runs > 1 else (False,) * len(found)
+        left = [q for q, left_out in zip(self.q.layers, found) if not left_out]
+        blocks = [product for q in left
+                  for product, *_ in row_blocks(q, self.P, self.T, self.products)]
+        runs = sum(len(product.operands) for product in blocks)
+        rows = max(len(blocks), sum(len(cell_of(q).ops) for q in left))
+        return found if min(runs, rows) > 1 else (False,) * len(found)
 
     def _inputs(self):
         """Where the parts of an input lie, and the words that it comes in.

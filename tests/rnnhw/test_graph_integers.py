@@ -55,7 +55,12 @@ def dense_front(rng):
                          cell(rng, "gru", 8, 3)], reads=((INPUT,), (0,), (0, 1)), outputs=(1, 2))
 
 
-MODELS = (parallel, two_outputs, residual, skipping, multiplied, dense_front)
+def one_row(rng):
+    """A step that is not the last is a single vector row."""
+    return Model(layers=[cell(rng, "rnn", 4, 2), linear(rng, 2, 1)], last_step=True)
+
+
+MODELS = (one_row, parallel, two_outputs, residual, skipping, multiplied, dense_front)
 
 
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
