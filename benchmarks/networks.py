@@ -10,22 +10,28 @@ be those of the estimate. """
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
 import rnnhw
+from rnnhw import drawn
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
 from rnnhw.layers import merged
-from rnnhw.model import INPUT, Linear, Model, Recurrent
+from rnnhw.model import INPUT, Linear, Model
 from rnnhw.network import schedule_of
 from rnnhw.report import table
 
 from .command import finish
 
-GATES = {"lstm": 4, "gru": 3, "rnn": 1}
-KINDS = ("lstm", "lstm peephole", "lstm projected", "lstm coupled", "gru", "gru before", "rnn",
-         "rnn relu", "sru", "qrnn")
+# keys of [[layers]] that a kind of layer has
+KINDS = (
+    {"kind": "lstm"}, {"kind": "lstm", "peepholes": "diagonal"},
+    {"kind": "lstm", "peepholes": "full"}, {"kind": "lstm", "input_forget": True},
+    {"kind": "gru"}, {"kind": "gru", "reset_after": False}, {"kind": "rnn"},
+    {"kind": "rnn", "activation": "relu"}, {"kind": "sru"}, {"kind": "qrnn"},
+    {"kind": "qrnn", "filter_width": 2}, {"kind": "deep_transition"}, {"kind": "h_lstm"})
 BITS = {"weight_bits": (3, 16), "activation_bits": (4, 16), "state_bits": (8, 18)}
 
 
@@ -33,31 +39,11 @@ def _pick(rng, things):
     return things[int(rng.integers(len(things)))]
 
 
-def layer(rng, kind, m, n, **options):
-    """A layer of a kind with random weights, ``m`` inputs and ``n`` units."""
-    name, _, variant = kind.partition(" ")
-    if name in ("sru", "qrnn"):
-        arrays = {"weight_ih": (3 * n, m), "bias_ih": ((2 if name == "sru" else 3) * n,)}
-        if name == "sru":
-            arrays |= {"peephole": (2 * n,), "weight_skip": (n, m)}
-    else:
-        gates = GATES[name] - (variant == "coupled")
-        p = max(1, n // 2) if variant == "projected" else n
-        arrays = {"weight_ih": (gates * n, m), "weight_hh": (gates * n, p),
-                  "bias_ih": (gates * n,), "bias_hh": (gates * n,)}
-        if variant == "peephole":
-            arrays["peephole"] = (3 * n,)
-        if variant == "projected":
-            arrays["weight_hr"] = (p, n)
-    options |= {"coupled": {"input_forget": True}, "before": {"reset_after": False},
-                "relu": {"activation": "relu"}}.get(variant, {})
-    scale = 0.5 if variant == "relu" else 1.0
-    found = {key: rng.uniform(-scale, scale, shape) / np.sqrt(shape[-1])
-             for key, shape in arrays.items()}
-    made = Recurrent(name, **found, **options)
+def layer(rng, keys, inputs, reverse):
+    """A layer with random weights, one in three of which starts at a state of its own."""
+    made = replace(drawn.layer(0, keys, inputs, rng, 0), reverse=reverse)
     if rng.random() < 0.3 and "h" in made.description.states:
-        made = Recurrent(name, **found, **options,
-                         initial={"h": rng.uniform(-0.9, 0.9, made.output_size)})
+        made = replace(made, initial={"h": rng.uniform(-0.9, 0.9, made.output_size)})
     return made
 
 
@@ -66,9 +52,12 @@ def network(rng):
     layers, reads, before = [], [], (INPUT,)
     size = m = int(rng.integers(1, 17))
     for stage in range(int(rng.integers(1, 3))):
-        kind, n = _pick(rng, KINDS), int(rng.integers(1, 41 if not stage else 13))
+        n = int(rng.integers(1, 41 if not stage else 13))
+        keys = _pick(rng, KINDS) | {"hidden_size": n}
+        if keys["kind"] == "lstm" and rng.random() < 0.3:
+            keys["proj_size"] = int(rng.integers(1, n + 1))
         ways = _pick(rng, ((False,), (True,), (False, True), (False, True)))
-        here = [layer(rng, kind, m, n, reverse=way) for way in ways]
+        here = [layer(rng, keys, m, way) for way in ways]
         reads += [before] * len(here)
         first = len(layers)
         layers += here
