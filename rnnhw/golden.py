@@ -61,11 +61,13 @@ def joined(model, outputs, lengths):
     found = []
     for j in model.outputs:
         y = outputs[output_name(model, j)]
+        ends = np.full(len(y), y.shape[1])
+        if lengths is not None and not model.on_last[j]:
+            ends = np.asarray(lengths)
         if model.last_step:
-            last = y.shape[1] if lengths is None or y.shape[1] == 1 else np.asarray(lengths)
-            y = y[np.arange(len(y)), last - 1]
+            y = y[np.arange(len(y)), ends - 1]
         elif model.layers[j].reverse:
-            y = turned(y, np.full(len(y), y.shape[1]) if lengths is None else lengths)
+            y = turned(y, ends)
         found.append(y)
     return found[0] if len(found) == 1 else np.concatenate(found, axis=-1)
 
