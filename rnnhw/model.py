@@ -75,6 +75,7 @@ class Model:
         if self.reads is None:
             put("reads", tuple((i - 1,) for i in range(n)))
         put("reads", tuple(map(tuple, self.reads)))
+        put("inputs", None if self.inputs is None else tuple(self.inputs))
         put("outputs", (n - 1,) if self.outputs is None else tuple(self.outputs))
         if self.embedding is not None:
             put("embedding", array("The embedding", self.embedding, (None, None)))

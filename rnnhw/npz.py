@@ -4,8 +4,8 @@ Keys: ``layers``, JSON text, a list with one object a layer: ``kind`` (a family 
 :data:`rnnhw.cells.FAMILIES`, or linear), its sizes (``input_size``; ``hidden_size`` and, of a
 projected lstm or of linear, ``output_size``) and options (``name``; of gru ``reset_after``; of lstm
 ``input_forget``; of rnn and linear ``activation``; ``reverse`` where it runs backwards); ``model``,
-optional JSON text with ``name``, ``last_step`` and, where it is no chain, ``reads``, ``outputs``
-and ``head`` of :class:`rnnhw.model.Model`; optional ``embedding``; and for layer i
+optional JSON text with ``name``, ``last_step`` and, where it is no chain, ``reads``, ``outputs``,
+``inputs`` and ``head`` of :class:`rnnhw.model.Model`; optional ``embedding``; and for layer i
 ``<i>.weight_ih``, ``<i>.weight_hh``, ``<i>.bias_ih``, ``<i>.bias_hh`` and what else its cell has,
 or ``<i>.weight``, ``<i>.bias``, in PyTorch's shapes and gate order. Biases may be left out, and so
 may sizes and options, but what is written must agree with the arrays.
@@ -84,6 +84,8 @@ def save(model, path):
         options |= {"reads": model.reads, "outputs": model.outputs}
     if model.head != "none":
         options["head"] = model.head
+    if model.inputs is not None:
+        options["inputs"] = model.inputs
     arrays = {"layers": np.array(json.dumps(layers)), "model": np.array(json.dumps(options))}
     if model.embedding is not None:
         arrays["embedding"] = model.embedding
@@ -222,11 +224,13 @@ def _matrices(cell):
 
 def _check_reads(path, options):
     """Refuse reads and outputs that are no lists of whole numbers."""
-    for key, lists in (("reads", options.get("reads")), ("outputs", [options.get("outputs", [])])):
+    for key, lists in (("reads", options.get("reads")), ("outputs", [options.get("outputs", [])]),
+                       ("inputs", [options.get("inputs", [])])):
         for found in lists or ():
             if not isinstance(found, list) or any(type(j) is not int for j in found):
-                raise RnnhwError(f"{key} in the key 'model' of {path} must hold numbers of layers, "
-                                 f"not {found!r}.")
+                what = "sizes" if key == "inputs" else "numbers of layers"
+                raise RnnhwError(f"{key} in the key 'model' of {path} must hold {what}, not "
+                                 f"{found!r}.")
 
 
 def load(path):
@@ -249,7 +253,7 @@ def load(path):
         options |= _options(f"the key 'model' of {path}",
                             _json(path, "model", arrays, dict, "an object"),
                             {"name": str, "last_step": bool, "head": str, "reads": list,
-                             "outputs": list})
+                             "outputs": list, "inputs": list})
     _check_reads(path, options)
     options["embedding"] = _array(path, "embedding", arrays, required=False)
     layers = [_layer(path, i, table, arrays) for i, table in enumerate(tables)]

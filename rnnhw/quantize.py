@@ -97,6 +97,9 @@ def check_built(model):
             raise RnnhwError(f"Layer {i} ({layer.name or layer.kind}) has an initial state and "
                              "block-circulant matrices, which is not built yet in integers; "
                              "Model.run computes it in floats.")
+    if model.inputs is not None:
+        raise RnnhwError(f"Model {model.name!r} has layers that read a part of its input, which is "
+                         "not built yet in integers; Model.run computes it in floats.")
     if list(model.outputs) != sorted(set(model.outputs)):
         raise RnnhwError(f"outputs of model {model.name!r} are {model.outputs}, but integers come "
                          "out in the order of layers, each once; Model.run computes it in floats.")

@@ -5,7 +5,6 @@ import numpy as np
 from .data import check_inputs, check_lengths
 from .interpret import step, tensors
 from .layers import biases, constants
-from .model import INPUT
 
 
 def sigmoid(x):
@@ -173,7 +172,7 @@ def trace_of(model, x, lengths):
 
 def output_name(model, j):
     """Name of what layer ``j`` gives, or of the input."""
-    return "x" if j == INPUT else f"{j}.{model.layers[j].description.output}"
+    return "x" if j < 0 else f"{j}.{model.layers[j].description.output}"
 
 
 def joined(model, found, i, lengths):
@@ -187,7 +186,10 @@ def joined(model, found, i, lengths):
     as_run = model.last_step if i == n else model.on_last[i]
     for j in model.reads[i] if i < n else model.outputs:
         values = found[output_name(model, j)]
-        of = j != INPUT and model.layers[j].reverse
+        if j < 0 and model.inputs is not None:
+            end = sum(model.inputs[:-j])
+            values = values[..., end - model.inputs[-1 - j]:end]
+        of = j >= 0 and model.layers[j].reverse
         parts.append(turned(values, lengths) if of != reverse and not as_run else values)
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 

@@ -1,10 +1,12 @@
 """Models that are no chain of layers: what each reads, both directions, first states, heads."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import rnnhw
 from rnnhw import npz
 from rnnhw.errors import RnnhwError
 from rnnhw.layers import merged
@@ -131,6 +133,19 @@ def test_file_keeps_a_graph(both, rng, tmp_path):
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "named.npz").read_bytes()
 
 
+def test_parts_of_an_input_are_read_apart(rng, tmp_path):
+    layers = [lstm(rng, 2, 3), lstm(rng, 4, 3, reverse=True)]
+    model = Model(layers=layers, reads=((-1,), (-2,)), outputs=(0, 1), inputs=(2, 4))
+    x = rng.normal(size=(2, 5, 6))
+    parts = [Model(layers=[layer]).run(part)
+             for layer, part in zip(layers, (x[..., :2], x[..., 2:]))]
+    assert np.allclose(model.run(x), np.concatenate(parts, axis=-1), atol=1e-12)
+    npz.save(model, tmp_path / "parts.npz")
+    assert np.array_equal(npz.load(tmp_path / "parts.npz").run(x), model.run(x))
+    with pytest.raises(RnnhwError, match="has layers that read a part of its input"):
+        rnnhw.compile(model)
+
+
 @pytest.mark.parametrize("change, sentence", [
     ({"reads": ((INPUT,), (INPUT,))}, "has 2 entries, but there are 3 layers"),
     ({"reads": ((INPUT,), (2,), (0, 1))}, r"Layer 1 reads \(2,\), but layers in front of it"),
@@ -165,3 +180,17 @@ def test_file_keeps_a_projected_layer_that_runs_backwards(rng, tmp_path):
     npz.save(Model(layers=[layer]), tmp_path / "m.npz")
     x = rng.normal(size=(5, 2))
     assert np.array_equal(npz.load(tmp_path / "m.npz").run(x), Model(layers=[layer]).run(x))
+
+
+@pytest.mark.parametrize("key, value, sentence", [
+    ("reads", [[-1], 0], "reads in the key 'model' of .* must hold numbers of layers, not 0"),
+    ("outputs", ["0"], r"outputs in the key 'model' of .* must hold numbers of layers, not \['0'"),
+    ("inputs", [2.5], r"inputs in the key 'model' of .* must hold sizes, not \[2\.5\]")])
+def test_files_of_graphs_are_checked(key, value, sentence, both, tmp_path):
+    npz.save(both, tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz") as file:
+        arrays = dict(file)
+    options = json.loads(str(arrays["model"][()])) | {key: value}
+    np.savez(tmp_path / "m.npz", **(arrays | {"model": np.array(json.dumps(options))}))
+    with pytest.raises(RnnhwError, match=sentence):
+        npz.load(tmp_path / "m.npz")
