@@ -8,87 +8,22 @@ import pytest
 import rnnhw
 from rnnhw.config import Config
 from rnnhw.errors import RnnhwError
-from rnnhw.layers import merged
-from rnnhw.model import INPUT, Linear, Model, Recurrent
-from rnnhw.schedule import Schedule
+from rnnhw.model import INPUT, Model
 from tests.simulators import needs_icarus
 
-
-def cell(rng, kind, inputs, units, **options):
-    rows = {"lstm": 4, "gru": 3, "rnn": 1}[kind] * units
-    return Recurrent(kind, weight_ih=rng.normal(size=(rows, inputs)),
-                     weight_hh=rng.normal(size=(rows, units)), bias_ih=rng.normal(size=rows),
-                     **options)
+from .graphs import GRAPHS, NAME, cell, equal_in_verilog, linear, near_floats, parallel, two_outputs
 
 
-def linear(rng, inputs, outputs, **options):
-    return Linear(weight=rng.normal(size=(outputs, inputs)), **options)
-
-
-def parallel(rng, **options):
-    return Model(layers=[cell(rng, "lstm", 3, 4), cell(rng, "gru", 3, 5), linear(rng, 9, 2)],
-                 reads=((INPUT,), (INPUT,), (0, 1)), **options)
-
-
-def two_outputs(rng):
-    return Model(layers=[cell(rng, "lstm", 3, 4), cell(rng, "lstm", 3, 5)],
-                 reads=((INPUT,), (INPUT,)), outputs=(0, 1))
-
-
-def residual(rng):
-    return Model(layers=[cell(rng, "lstm", 4, 4), merged("sum", 4), cell(rng, "gru", 4, 4),
-                         merged("sum", 4)], reads=((INPUT,), (INPUT, 0), (1,), (1, 2)))
-
-
-def skipping(rng):
-    return Model(layers=[cell(rng, "rnn", 3, 4), cell(rng, "gru", 4, 5), linear(rng, 12, 2)],
-                 reads=((INPUT,), (0,), (INPUT, 0, 1)), last_step=True)
-
-
-def multiplied(rng):
-    return Model(layers=[cell(rng, "lstm", 3, 5), cell(rng, "gru", 3, 5), merged("multiply", 5)],
-                 reads=((INPUT,), (INPUT,), (0, 1)))
-
-
-def dense_front(rng):
-    return Model(layers=[linear(rng, 3, 5, activation="tanh"), cell(rng, "lstm", 5, 3),
-                         cell(rng, "gru", 8, 3)], reads=((INPUT,), (0,), (0, 1)), outputs=(1, 2))
-
-
-def one_row(rng):
-    """A step that is not the last is a single vector row."""
-    return Model(layers=[cell(rng, "rnn", 4, 2), linear(rng, 2, 1)], last_step=True)
-
-
-MODELS = (one_row, parallel, two_outputs, residual, skipping, multiplied, dense_front)
-
-
-@pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", GRAPHS, **NAME)
 def test_sixteen_bits_are_near_the_floats(make):
-    rng = np.random.default_rng(5)
-    model = make(rng)
-    x = rng.normal(size=(3, 8, model.input_size))
-    config = Config(weight_bits=16, activation_bits=16, state_bits=18)
-    design = rnnhw.compile(model, config, x, np.array([8, 5, 1]))
-    assert design.report["sqnr_db"]["output"] > 55
-    lengths = np.array([8, 5, 1])
-    wrong = design.run(x, lengths) - model.run(x, lengths)
-    assert np.abs(wrong).max() < 2.0**-6
+    near_floats(make, 55)
 
 
 @needs_icarus
 @pytest.mark.slow
-@pytest.mark.parametrize("fast, slices", [(False, 2), (True, 3)])
-@pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)
-def test_verilog_is_golden(make, fast, slices):
-    rng = np.random.default_rng(6)
-    model = make(rng)
-    design = rnnhw.compile(model, Config(lanes=12, vector_lanes=slices, fast_inner_product=fast))
-    lengths = np.array([5, 2, 4])
-    x = rng.normal(size=(3, 5, model.input_size))
-    found = design.simulate(x, lengths, simulator="icarus")
-    assert found.bit_exact, found.mismatch
-    assert found.cycles == Schedule(design.program).cycles_of(lengths)[0]
+@pytest.mark.parametrize("make", GRAPHS, **NAME)
+def test_verilog_is_golden(make):
+    equal_in_verilog(make, True, 3)
 
 
 def test_embedding_is_looked_up_before_the_core():

@@ -7,8 +7,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 import rnnhw
+from gateware.testing import run_core
 from rnnhw.importers.onnx import from_onnx
-from tests.simulators import needs_icarus
+from rnnhw.network import schedule_of
+from tests.gateware.test_core import ref_words, steps_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # onnx makes the data of all operators' tests, with overflows
@@ -52,33 +54,35 @@ def test_float(name):
 CONFIG = rnnhw.Config(weight_bits=16, activation_bits=16, state_bits=16, cell_bits=16)
 
 
+def design_of(name):
+    """``(design, x, expected value)`` of a case at 16 bits, batch first."""
+    proto, x, want = model_of(CASES[name])
+    model = from_onnx(proto)
+    key = "Y" if "Y" in want else "Y_h"
+    value = want[key]
+    if not any(a.name == "layout" and a.i == 1 for a in proto.graph.node[0].attribute):
+        x = x.swapaxes(0, 1)
+        value = value.transpose(2, 0, 1, 3) if key == "Y" else value.swapaxes(0, 1)
+    assert model.last_step == (key == "Y_h")
+    return rnnhw.compile(model, CONFIG, calibration=x), x, value.reshape(*value.shape[:-2], -1)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_integers(name):
     """16 bits: within 2^-9 of the expected output, the sum of a table's error and of rounding."""
-    proto, x, want = model_of(CASES[name])
-    model = from_onnx(proto)
-    batch_first = any(a.name == "layout" and a.i == 1 for a in proto.graph.node[0].attribute)
-    x = x if batch_first else x.swapaxes(0, 1)
-    design = rnnhw.compile(model, CONFIG, calibration=x)
-    key = "Y" if "Y" in want else "Y_h"
-    value = want[key]
-    if not batch_first:
-        value = value.transpose(2, 0, 1, 3) if key == "Y" else value.swapaxes(0, 1)
-    value = value.reshape(*value.shape[:-2], -1)
-    assert model.last_step == (key == "Y_h")
+    design, x, value = design_of(name)
     got = design.run(x)
     assert got.shape == value.shape and np.abs(got - value).max() < 2**-9
     codes = design.run_int(design.quantize_input(x))
     assert np.array_equal(got, codes / 2.0**design.output_format.frac_bits)
 
 
-@needs_icarus
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_verilog(name):
-    proto, x, _ = model_of(CASES[name])
-    model = from_onnx(proto)
-    batch_first = any(a.name == "layout" and a.i == 1 for a in proto.graph.node[0].attribute)
-    x = x if batch_first else x.swapaxes(0, 1)
-    found = rnnhw.compile(model, CONFIG, calibration=x).simulate(x, simulator="icarus")
-    assert found.bit_exact, found.mismatch
+def test_gateware(name):
+    design, x, _ = design_of(name)
+    codes, lengths = design.quantize_input(x), (x.shape[1],) * len(x)
+    expected = ref_words(design.quantized, codes, lengths, design.model.last_step)
+    found = run_core(design.program, steps_of(codes, lengths), words=len(expected))
+    assert [word for word, _ in found.words] == expected
+    assert (found.y_cycles[-1] - found.x_cycles[0] + 1
+            == schedule_of(design.program).cycles_of(lengths)[0])
