@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from amaranth.sim import Simulator
 
-from .core import Core
+from .network import core_of
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ def run_core(program, steps, *, words, gap=0.0, stall=0.0, pause=0, seed=0, time
 
     ``gap`` and ``stall`` are the chances of an idle cycle at either end, ``pause`` the idle cycles
     before each step; ``kept`` says where the
-    core's memories are, as :class:`gateware.core.Core` takes it.
+    core's memories are, as :func:`gateware.network.core_of` takes it.
 
     Raises
     ------
     TimeoutError
         If the words have not come after ``timeout`` cycles.
     """
-    core = Core(program, **kept)
+    core = core_of(program, **kept)
     sim = Simulator(core)
     sim.add_clock(1e-6)
     chance_in, chance_out = random.Random(seed), random.Random(seed + 1)

@@ -112,14 +112,10 @@ def build(program, board, out_dir, clock_mhz=None, seeds=SEEDS, progress=None, d
 
 def core_for(program, limits):
     """The core of ``program``, its memories cut and placed as suits a part's ``limits``."""
-    from gateware.core import Core
+    from gateware.network import core_of
 
-    if hasattr(program, "programs"):
-        from gateware.sequences import NetworkCore
-
-        return NetworkCore(program, RAMS[limits.family],
-                           [lay_out(part, limits).styles for part in program.programs])
-    return Core(program, ram_shapes=RAMS[limits.family], styles=lay_out(program, limits).styles)
+    return core_of(program, RAMS[limits.family],
+                   [lay_out(part, limits).styles for part in program.passes])
 
 
 def _core(program, board):

@@ -10,6 +10,7 @@ from .cells import cell_of, previous
 from .costs import cost
 from .errors import RnnhwError
 from .fixed import FixedFormat
+from .layers import matrices
 from .listing import orders
 from .placement import gaps, place
 from .plain import Plain
@@ -19,6 +20,7 @@ from .rowblocks import block_size, block_sizes, check_slices, row_blocks
 from .schedule import Schedule
 from .segments import parts, segment_of, split_key
 from .spectra import Spectra
+from .tables import early_end
 from .vectorrows import VectorRows, addressed
 
 
@@ -55,42 +57,33 @@ def lower(quantized, lanes, slices, fast=False, deep=False, late=False, products
                          f"{need} are the least, or choose fewer vector_lanes.")
     model = quantized.model
     behind = model.behind if late and model.chain and not model.last_step else ()
-    return _Lowering(quantized, lanes, slices, fast, deep, behind, products).program()
+    for on_last in (model.on_last, (False,) * len(model.layers)):
+        program = _Lowering(quantized, lanes, slices, fast, deep, behind, products,
+                            on_last).program()
+        # what follows a step's first row is known once the step has begun, with that row
+        if all(early_end(table) or len(table) == 1 for table in (program.ranges, program.rows)):
+            return program
+    raise RuntimeError("a table begins with what only a sequence's last step runs")
 
 
 class _Lowering:
     """State of one lowering; ``program`` gives its result."""
 
-    def __init__(self, quantized, lanes, slices, fast, deep, late, products):
+    def __init__(self, quantized, lanes, slices, fast, deep, late, products, on_last):
         self.q, self.fast, self.deep, self.products = quantized, fast, deep, products
         self.P, self.T = lanes, slices
-        self.late = late or (False,) * len(quantized.layers)
+        self.late, self.on_last = late or (False,) * len(quantized.layers), on_last
         self.spaces = [Plain(quantized, lanes, slices, fast),
                        *(Spectra(quantized, k, space, lanes, slices, fast, products)
                          for space, k in enumerate(block_sizes(quantized), 1))]
         self.space_of = {space.k: space for space in self.spaces}
         self._inputs()
-        self.on_last = self._on_last()
         self.segments = self._segments()
         self.by_name = {s.name: i for i, s in enumerate(self.segments)}
         self.ranges, self.weights, self.late_weights, self.acc_bound = [], [], [], 0
         self.vectors = VectorRows(quantized, slices, self.segments,
                                   {space.k: space.space for space in self.spaces}, self.late,
                                   self.on_last)
-
-    def _on_last(self):
-        """For each layer, whether it is left out of all steps but a sequence's last.
-
-        None is where but one run, or one vector row, would be left, for neither sequencer knows
-        what follows a step's first one before the step has begun.
-        """
-        found = self.q.model.on_last
-        left = [q for q, left_out in zip(self.q.layers, found) if not left_out]
-        blocks = [product for q in left
-                  for product, *_ in row_blocks(q, self.P, self.T, self.products)]
-        runs = sum(len(product.operands) for product in blocks)
-        rows = max(len(blocks), sum(len(cell_of(q).ops) for q in left))
-        return found if min(runs, rows) > 1 else (False,) * len(found)
 
     def _inputs(self):
         """Where the parts of an input lie, and the words that it comes in.
@@ -189,7 +182,10 @@ class _Lowering:
             products=self.products,
             spaces=tuple(space.result(self.segments) for space in self.spaces[1:]),
             table=q.activation if any(r.fn != "mac" for r in vectors.rows) else None,
-            macs_per_step=cost(model).macs)
+            macs_per_step=cost(model).macs,
+            dense_macs=sum(
+                weight.size for layer, left_out in zip(model.layers, self.on_last) if not left_out
+                for _, weight, circulant, _ in matrices(layer) if circulant is None))
 
         found = [self._ordered(program, order)
                  for order in orders(program, vectors.reads, vectors.writes)]

@@ -5,8 +5,7 @@ from numbers import Integral
 
 from .errors import RnnhwError
 from .losses import bounds, losses, products
-from .memories import lay_out
-from .model import matrices
+from .memories import block_rams
 from .report import facts, page
 
 STEPS = (1, 10, 100)       # lengths whose cycles a report lists
@@ -33,9 +32,6 @@ class Estimate:
         self.program = design.program
         self.schedule = schedule_of(self.program)
         self.cost = cost(model)
-        self.plain_macs = sum(
-            weight.size for layer, last in zip(model.layers, model.on_last) if not last
-            for _, weight, circulant, _ in matrices(layer) if circulant is None)
         self.step_cost = sum((cost(layer) for layer, last in zip(model.layers, model.on_last)
                               if not last), Cost())
         self.built = clock_mhz is not None
@@ -55,7 +51,8 @@ class Estimate:
     @property
     def lengths(self):
         """Lengths of sequences whose cycles are listed."""
-        return [n for n in STEPS if n <= getattr(self.program, "max_steps", n)]
+        most = self.program.max_steps
+        return [n for n in STEPS if most is None or n <= most]
 
     @property
     def cycles_per_step(self) -> Fraction:
@@ -93,7 +90,7 @@ class Estimate:
     @property
     def block_rams(self):
         """Block RAMs that the memories fill at most, laid out for the board, or for an ECP5."""
-        return lay_out(self.program, self.limits if self.board else None).block_rams
+        return block_rams(self.program, self.limits if self.board else None)
 
     @property
     def macs_per_step(self):
@@ -106,7 +103,7 @@ class Estimate:
     @property
     def products_per_step(self):
         """Real products that the array makes for them: fewer where matrices are block-circulant."""
-        return products(self.program, self.plain_macs)
+        return products(self.program)
 
     @property
     def effective_macs_per_multiplier_cycle(self):
@@ -129,7 +126,7 @@ class Estimate:
     @property
     def losses(self):
         """Share of the array's products lost to each cause (see :mod:`rnnhw.losses`)."""
-        return losses(self.program, self.cycles_per_step, self.products_per_step)
+        return losses(self.program, self.cycles_per_step)
 
     @property
     def operations(self):
@@ -211,9 +208,9 @@ class Estimate:
 
     def _passes(self):
         """What a network that runs both ways has."""
-        if hasattr(self.program, "programs"):
+        if self.program.sequences:
             yield ("passes over a sequence",
-                   ", ".join(f"{p.lanes} lanes" for p in self.program.programs))
+                   ", ".join(f"{p.lanes} lanes" for p in self.program.passes))
             yield "most steps of a sequence", self.program.max_steps
 
     def text(self):

@@ -14,10 +14,14 @@ def _length(program, row):
     return min(program.input_size, row.count * program.per_cycle)
 
 
-def products(program, plain_macs):
+def products(program):
     """Products of a step that is not a sequence's last: dense ones, and those of spectral bins."""
-    found, block = plain_macs, []
-    for row in getattr(program, "ranges", ()):
+    return sum(map(_products, program.passes))
+
+
+def _products(program):
+    found, block = program.dense_macs, []
+    for row in program.ranges:
         block.append(row)
         if row.end_block:
             if row.space and not row.on_last:
@@ -35,54 +39,47 @@ def bounds(program):
     No schedule is shorter than the largest: operands are issued one word a cycle, vector elements
     one a cycle and slice, words move one a cycle. Keys are ``BOUNDS``.
     """
-    if hasattr(program, "programs"):
-        found = [*map(bounds, program.programs)]
-        memories = max(max(m.in_size, m.out_size) for m in program.sequences)
-        return {key: max(of[key] for of in found) for key in BOUNDS} | {
-            "input words": max(memories, *(of["input words"] for of in found))}
+    busy = [_busy(part) for part in program.passes]
+    busy += [{"input words": max(memory.in_size, memory.out_size)} for memory in program.sequences]
+    return {key: max(part.get(key, 0) for part in busy) for key in BOUNDS}
+
+
+def _busy(program):
     return dict(zip(BOUNDS, (
         sum(row.count for row in program.ranges if not row.on_last),
         sum(row.count for row in program.rows if not row.on_last),
         program.input_size, 0 if program.last_step else program.output_size), strict=True))
 
 
-def _of_passes(network, cycles):
-    """The same of all passes, each of which waits for the longest."""
-    total, found = 0, dict.fromkeys(CAUSES, 0.0)
-    for program, macs in zip(network.programs, network.macs):
-        every = program.array_multipliers * program.per_cycle
-        for cause, share in losses(program, cycles, products(program, macs)).items():
-            found[cause] += share * every
-        total += every
-    return {cause: count / total for cause, count in found.items()}
-
-
-def losses(program, cycles, made):
+def losses(program, cycles):
     """Shares of ``array_multipliers * per_cycle * cycles`` products that are not made, by cause.
 
-    With the share of those ``made``, they add up to one. Where another part is busy for
+    With the share of :func:`products`, they add up to one. Where another part is busy for
     longer than the operands, what lies between the two is lost to that part; all above the larger
-    is waiting, for a state or for room.
+    is waiting, for a state, for room or for a longer pass.
 
     Parameters
     ----------
-    program : Program
+    program : Program or Network
     cycles : int or Fraction, of a step
-    made : int, :func:`products` of a step
     """
-    if hasattr(program, "programs"):
-        return _of_passes(program, cycles)
-    busy = bounds(program)
+    every = sum(part.array_multipliers * part.per_cycle for part in program.passes) * cycles
+    lost = [_lost(part, cycles) for part in program.passes]
+    return {cause: float(sum(part[cause] for part in lost) / every) for cause in CAUSES}
+
+
+def _lost(program, cycles):
+    """Products of the array of one pass that are not made."""
+    busy = _busy(program)
     bound = max(busy, key=busy.get)
     issued = busy["operands"]
     lengths = sum(_length(program, row) for row in program.ranges if not row.on_last)
     cycle = program.lanes * program.per_cycle
     lost = dict.fromkeys(CAUSES, 0)
     lost["xi lane"] = (program.array_multipliers - program.lanes) * program.per_cycle * cycles
-    lost["padding of rows"] = program.lanes * lengths - made
+    lost["padding of rows"] = program.lanes * lengths - _products(program)
     lost["padding of pairs"] = cycle * issued - program.lanes * lengths
     lost["waiting"] = cycle * (cycles - busy[bound])
     if bound != "operands":
         lost[bound] = cycle * (busy[bound] - issued)
-    every = program.array_multipliers * program.per_cycle * cycles
-    return {cause: float(count / every) for cause, count in lost.items()}
+    return lost

@@ -98,11 +98,6 @@ def lay_out(program, limits=None):
     the fewest logic cells, as long as a quarter of the part's logic holds them.
     """
     family = limits.family if limits else "ecp5"
-    passes = getattr(program, "programs", ())
-    if passes:
-        sequences = program.memories[:len(program.sequences)]
-        return Layout(sum(lay_out(part, limits).block_rams for part in passes)
-                      + sum(rams([memory], family) for memory in sequences))
     parts = {}
     for memory in program.memories:
         if memory.name == "weights":
@@ -124,6 +119,13 @@ def lay_out(program, limits=None):
         return Layout(total, styles)
     return Layout(total - sum(needs[name] for name in moved),
                   styles | {n: parts[n][0].in_logic(family) for n in moved})
+
+
+def block_rams(program, limits=None):
+    """Block RAMs that all passes of a core and its memories of sequences fill at most."""
+    family = limits.family if limits else "ecp5"
+    return (sum(lay_out(part, limits).block_rams for part in program.passes)
+            + sum(rams([memory.memory], family) for memory in program.sequences))
 
 
 def _cheapest(needs, cells, over):

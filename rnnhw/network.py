@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 
+from .costs import cost
 from .errors import RnnhwError
 from .fixed import FixedFormat
 from .memories import Memory
 from .passes import passes
+from .program import Streams
 from .schedule import Schedule, Timeline
 
 BUFFERS = 2        # sequences that a memory holds: one being written, one being read
@@ -68,97 +71,76 @@ class Sequences:
         """Elements of a sequence, rounded up to a power of two."""
         return 1 << max(1, (self.steps * self.in_size - 1).bit_length())
 
+    @property
+    def width(self):
+        """Bits of an element that is kept."""
+        return max(part.width + part.left for part in self.stored)
+
+    @property
+    def memory(self):
+        """What holds it."""
+        return Memory("sequences", BUFFERS * self.depth, self.width)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Network:
+class Network(Streams):
     """What the core of a network that runs both ways is generated from.
 
     Parameters
     ----------
-    programs : tuple of Program, one a pass
-    memories_before : tuple of Sequences, one in front of each pass
-    behind : Sequences or None
-        Brings what comes out into the order of time; None where that is the order it comes in.
+    passes : tuple of Program
+    sequences : tuple of Sequences, one in front of each pass, and one behind the last where what
+        comes out of it has to be brought into the order of time
     x_format, y_format : FixedFormat
-    macs : multiply-accumulates of each pass in a step that is not a sequence's last
     """
 
-    programs: tuple
-    memories_before: tuple
-    behind: Sequences | None
+    name: str
+    passes: tuple
+    sequences: tuple
     x_format: FixedFormat
     y_format: FixedFormat
-    input_size: int
-    name: str
-    macs: tuple
 
     late, spaces, products, pair_multipliers, plain = False, (), 4, 0, True
 
     @property
+    def input_size(self):
+        return self.sequences[0].in_size
+
+    @property
     def output_size(self):
-        return self.programs[-1].output_size
+        return self.passes[-1].output_size
 
     @property
     def last_step(self):
-        return self.programs[-1].last_step
+        return self.passes[-1].last_step
 
     @property
     def max_steps(self):
         """Most steps of a sequence."""
-        return self.memories_before[0].steps
+        return self.sequences[0].steps
 
     @property
     def fast(self):
-        return all(program.fast for program in self.programs)
+        return all(part.fast for part in self.passes)
 
     @property
     def deep(self):
-        return any(program.deep for program in self.programs)
+        return any(part.deep for part in self.passes)
 
-    @property
-    def lanes(self):
-        return sum(program.lanes for program in self.programs)
+    def _sum(self, name):
+        return sum(getattr(part, name) for part in self.passes)
 
-    @property
-    def slices(self):
-        return sum(program.slices for program in self.programs)
-
-    @property
-    def array_multipliers(self):
-        return sum(program.array_multipliers for program in self.programs)
-
-    @property
-    def total_multipliers(self):
-        return sum(program.total_multipliers for program in self.programs)
-
-    @property
-    def macs_per_step(self):
-        return sum(program.macs_per_step for program in self.programs)
-
-    @property
-    def x_width(self):
-        return self.x_format.width
-
-    @property
-    def y_width(self):
-        return self.y_format.width
-
-    @cached_property
-    def sequences(self):
-        """All sequence memories, the one behind the last pass included."""
-        return (*self.memories_before, *([self.behind] if self.behind else []))
+    lanes = property(lambda self: self._sum("lanes"))
+    slices = property(lambda self: self._sum("slices"))
+    array_multipliers = property(lambda self: self._sum("array_multipliers"))
+    total_multipliers = property(lambda self: self._sum("total_multipliers"))
+    macs_per_step = property(lambda self: self._sum("macs_per_step"))
 
     @property
     def memories(self):
-        """Every memory of every pass, and those of the sequences."""
-        found = [Memory(f"sequences{k}", BUFFERS * memory.depth, _kept(memory))
-                 for k, memory in enumerate(self.sequences)]
-        return found + [memory for program in self.programs for memory in program.memories]
-
-
-def _kept(memory):
-    """Bits of an element of a sequence memory."""
-    return max(part.width + part.left for part in memory.stored)
+        """Every memory, those of the sequences first."""
+        return [*(memory.memory for memory in self.sequences),
+                *(memory for part in self.passes for memory in part.memories)]
 
 
 def network(quantized, config, choose):
@@ -167,30 +149,26 @@ def network(quantized, config, choose):
     ``choose`` gives the program of a pass and its share of the multiply-accumulates.
     """
     found = passes(quantized)
-    work = [sum(q.layer.array(m.name).size for q in part.quantized.layers
-                for m in q.layer.description.matrices) for part in found]
+    work = [cost(part.quantized.model).macs for part in found]
     programs = [choose(part.quantized, n / sum(work)) for part, n in zip(found, work)]
-    memories = [_before(quantized, part, before, program, config.max_length)
-                for part, before, program in zip(found, [None, *found], programs)]
-    model, behind = quantized.model, None
+    sequences = [_before(quantized, part, before, program, config.max_length)
+                 for part, before, program in zip(found, [None, *found], programs)]
+    model = quantized.model
     if not model.last_step and any(model.layers[j].reverse for j in model.outputs):
-        width = quantized.output_format.width
-        sizes = [model.size(j) for j in model.outputs]
-        firsts = [sum(sizes[:n]) for n in range(len(sizes))]
-        behind = Sequences(
-            tuple(Stored(size, 0, width, 0) for size in sizes),
-            tuple(Replayed(first, size, size, model.layers[j].reverse)
-                  for first, size, j in zip(firsts, sizes, model.outputs)),
-            config.max_length, width, width)
-    return Network(programs=tuple(programs), memories_before=tuple(memories), behind=behind,
-                   x_format=quantized.input_format, y_format=quantized.output_format,
-                   input_size=model.input_size, name=model.name,
-                   macs=tuple(map(_macs, (part.quantized.model for part in found))))
+        sequences.append(_behind(quantized, config.max_length))
+    return Network(name=model.name, passes=tuple(programs), sequences=tuple(sequences),
+                   x_format=quantized.input_format, y_format=quantized.output_format)
 
 
-def _macs(model):
-    return sum(layer.array(matrix.name).size for layer, last in zip(model.layers, model.on_last)
-               if not last for matrix in layer.description.matrices)
+def _behind(quantized, steps):
+    """The memory behind the last pass."""
+    model, width = quantized.model, quantized.output_format.width
+    sizes = [model.size(j) for j in model.outputs]
+    return Sequences(
+        tuple(Stored(size, 0, width, 0) for size in sizes),
+        tuple(Replayed(end - size, size, size, model.layers[j].reverse)
+              for end, size, j in zip(accumulate(sizes), sizes, model.outputs)),
+        steps, width, width)
 
 
 def _before(quantized, part, before, program, steps):
@@ -224,7 +202,7 @@ def _before(quantized, part, before, program, steps):
 
 def schedule_of(program):
     """The cycle model of a Program, or of a Network."""
-    return NetworkSchedule(program) if isinstance(program, Network) else Schedule(program)
+    return NetworkSchedule(program) if program.sequences else Schedule(program)
 
 
 class NetworkSchedule:
@@ -243,12 +221,12 @@ class NetworkSchedule:
                                  f"holds {p.max_steps}; choose a larger max_length.")
         lengths = [int(n) for n in lengths]
         stages = [_Stage(memory, program) for memory, program in
-                  zip(p.sequences, (*p.programs, None))]
+                  zip(p.sequences, (*p.passes, None))]
         first, ends, x_end = [], [], -1
         for i, n in enumerate(lengths):
             begin = max(x_end + 1, stages[0].released[i - BUFFERS] + 1 if i >= BUFFERS else 0)
             first.append(begin)
-            x_end = came = begin + n * p.memories_before[0].in_size - 1
+            x_end = came = begin + n * p.input_size - 1
             for stage, after in zip(stages, (*stages[1:], None)):
                 free = after.released[i - BUFFERS] + 1 if after and i >= BUFFERS else 0
                 came = stage.run(n, came, free)
@@ -268,7 +246,7 @@ class NetworkSchedule:
     def cycles_per_step(self):
         """Cycles that one more step costs, of long sequences sent back to back, a Fraction."""
         p = self.network
-        return max(*(Schedule(program).cycles_per_step for program in p.programs),
+        return max(*(Schedule(program).cycles_per_step for program in p.passes),
                    *(max(memory.in_size, memory.out_size) for memory in p.sequences))
 
 

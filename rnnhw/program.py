@@ -22,6 +22,20 @@ Y_BUFFERS = 2      # steps of output that may be under way
 TOKENS = 4         # steps the array may be ahead of the vector lanes
 
 
+class Streams:
+    """Widths of the words that enter and leave a core."""
+
+    @property
+    def x_width(self):
+        """Bits of an input word."""
+        return self.x_format.width
+
+    @property
+    def y_width(self):
+        """Bits of an output word."""
+        return self.y_format.width
+
+
 class Multipliers:
     """Multipliers of an engine of ``lanes`` (``fast`` or not) in ``slices``.
 
@@ -40,7 +54,7 @@ class Multipliers:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Program(Multipliers):
+class Program(Streams, Multipliers):
     """Everything the core is generated from.
 
     A step replays the tables. Rows that are ``late`` do the work of the step before: the array
@@ -66,6 +80,8 @@ class Program(Multipliers):
     indices : tuple of (bits an address drops, first entry), as the table's ``address`` gives
     table : rnnhw.activation.Table or None where no row needs one
     constants : tuple of (first address, int64 (words, slices)), state memory's contents at first
+    macs_per_step : multiply-accumulates of a step that runs every layer, were all matrices dense
+    dense_macs : those of the dense matrices in a step that is not a sequence's last
     products : real products of a complex bin of spectra
     spaces : tuple of :class:`rnnhw.spaces.Space`, from space 1 on
     """
@@ -100,19 +116,18 @@ class Program(Multipliers):
     word_bits: int
     table: object
     macs_per_step: int
+    dense_macs: int
     constants: tuple = ()
     products: int = 4
     spaces: tuple = ()
 
-    @property
-    def x_width(self):
-        """Bits of an input word."""
-        return self.x_format.width
+    # of a network of several passes: its memories of sequences, and the most steps they hold
+    sequences, max_steps = (), None
 
     @property
-    def y_width(self):
-        """Bits of an output word."""
-        return self.y_format.width
+    def passes(self):
+        """The programs of a core's passes over a sequence: this one."""
+        return (self,)
 
     @cached_property
     def plain(self):

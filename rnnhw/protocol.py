@@ -125,7 +125,7 @@ class Identity:
             If the program's outputs come a step late, or behind a whole sequence: the link answers
             each step before the next.
         """
-        if hasattr(program, "programs") and not program.last_step:
+        if program.sequences and not program.last_step:
             raise RnnhwError("A board's link answers each step before it takes the next, but a "
                              "network that runs both ways answers behind a sequence's last step; "
                              "give last_step = true, or connect core.v in another way.")

@@ -94,10 +94,8 @@ def simulate(qmodel, program, xi, lengths=None, simulator="verilator", gaps=0, s
     words = Words(xi, check_lengths(lengths, xi), program.output_size, program.last_step)
     options = check_options(simulator, gaps, stalls, seed, waves, out_dir)
     expected = golden.run(qmodel, words.xi, words.lengths)
-    step = schedule_of(program).cycles(1)
-    if hasattr(program, "programs"):
-        # refuses sequences that are too long
-        step = schedule_of(program).cycles(int(max(words.steps)))
+    # what is answered behind a whole sequence waits for it; too long ones are refused
+    step = schedule_of(program).cycles(int(max(words.steps)) if program.sequences else 1)
     with _working_folder(out_dir) as folder:
         core = verilog
         if core is None:

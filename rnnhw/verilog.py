@@ -64,15 +64,13 @@ def write_verilog(program, out_dir, progress=None):
     RnnhwError
         If ``out_dir`` cannot be written or Yosys is missing.
     """
-    from gateware.core import Core
-    from gateware.sequences import NetworkCore
+    from gateware.network import core_of
     from gateware.shell import Shell
 
     header = (f"{TOP}: {program.name}, {program.input_size} inputs, {program.output_size} outputs, "
               f"{program.lanes} lanes in {program.slices} slices.\n"
               "Generated; ports, protocol and number formats are in README.md beside this file.")
-    core = NetworkCore if hasattr(program, "programs") else Core
-    text = convert(Shell(core(program)), header=header, progress=progress)
+    text = convert(Shell(core_of(program)), header=header, progress=progress)
     with output_folder(out_dir) as folder:
         write_file(folder / "core.v", text)
         write_file(folder / "README.md", describe(program))

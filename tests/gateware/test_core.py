@@ -65,7 +65,7 @@ def test_weights_cut_into_short_memories_are_the_same(case):
     x = case.stimulus(quantized)
     expected = ref_words(quantized, x, case.lengths, case.last_step)
     run = run_core(program, steps_of(x, case.lengths), words=len(expected), ram_shapes=shapes,
-                   styles={"weights0": "logic", "ranges": "logic", "x": "logic"})
+                   styles=[{"weights0": "logic", "ranges": "logic", "x": "logic"}])
     assert [word for word, _ in run.words] == expected
     assert (run.y_cycles[-1] - run.x_cycles[0] + 1
             == Schedule(program).cycles_of(case.lengths)[0])
