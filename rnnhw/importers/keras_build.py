@@ -187,8 +187,7 @@ class Builder:
 
     def scaled(self, label, scale, shift, value, activation="none"):
         """``activation(scale * x + shift)``, taken over by a neighbor where one can."""
-        layer = replace(affine(scale, shift, label), activation=activation)
-        parts = self.add(label, layer, value)
+        parts = self.add(label, affine(scale, shift, label, activation), value)
         self.soft += parts
         return replace(value, parts=parts)
 

@@ -50,11 +50,18 @@ def test_into_the_layer_behind(entry, reverse, rng):
 
 
 def test_into_the_linear_before_with_its_activation(rng):
-    middle = Linear(weight=norm(rng, 4).weight, bias=np.ones(4), activation="relu")
+    middle = affine(rng.uniform(-2, 2, 4), np.ones(4), activation="relu")
     found = check(Model(layers=[linear(rng, 3, 4), middle, linear(rng, 4, 2)]), [1], 2, rng)
     assert found.layers[0].activation == "relu"
     check(Model(layers=[linear(rng, 3, 4), norm(rng, 4)]), [1], 1, rng)
     check(Model(layers=[linear(rng, 3, 4, "tanh"), norm(rng, 4)]), [1], 2, rng)
+
+
+def test_into_blocks_without_a_scale(rng):
+    blocks = Linear(circulant=Circulant(rng.normal(size=(1, 1, 1, 4)), 4, 4))
+    shifted = affine(np.ones(4), rng.normal(size=4), activation="tanh")
+    [found] = check(Model(layers=[blocks, shifted]), [1], 1, rng).layers
+    assert found.block_size == 4 and found.activation == "tanh"
 
 
 def test_several_in_a_row(rng):
