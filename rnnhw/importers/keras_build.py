@@ -6,8 +6,10 @@ import numpy as np
 
 from ..errors import RnnhwError
 from ..layers import merged
-from ..model import INPUT, Linear, Model
+from ..model import INPUT, Model
 from .fold import affine, fold
+
+JOINED = {"Add": "sum", "Average": "average", "Subtract": "difference"}
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,8 @@ class Builder:
                 parts = self.add(label, merged("multiply", size, name), first, value)
                 first = replace(first, parts=parts)
             return first
-        scales = {"Add": [1.0] * n, "Average": [1.0 / n] * n, "Subtract": [1.0, -1.0]}[kind]
-        weight = np.hstack([scale * np.eye(size) for scale in scales])
-        return replace(first, parts=self.add(label, Linear(weight=weight, name=label), *values))
+        layer = merged(JOINED[kind], size, label, n)
+        return replace(first, parts=self.add(label, layer, *values))
 
     def concatenate(self, label, kind, values):
         """Values side by side, which takes no layer."""
