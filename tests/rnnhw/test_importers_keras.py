@@ -7,7 +7,7 @@ from rnnhw.errors import RnnhwError
 from rnnhw.importers.keras import from_keras
 
 from .keras_models import L, functional, keras, predict, random_model, read, sequential, shake
-from .models import close
+from .models import close, few_and_more
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -21,10 +21,7 @@ def equal(a, b):
         for p, q in zip(a.layers, b.layers) for k in keys)
 
 
-FEW_AND_MORE = [*range(3), *(pytest.param(k, marks=pytest.mark.long) for k in range(3, 10))]
-
-
-@pytest.mark.parametrize("part", FEW_AND_MORE)
+@pytest.mark.parametrize("part", few_and_more(3, 10))
 def test_random_models(tmp_path, part):
     for seed in range(12 * part, 12 * part + 12):
         model, x = random_model(np.random.default_rng(seed))

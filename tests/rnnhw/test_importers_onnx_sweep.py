@@ -7,7 +7,6 @@ import pytest
 
 from rnnhw.errors import RnnhwError
 from rnnhw.importers.onnx import from_onnx
-from rnnhw.model import Recurrent
 
 from .models import close
 from .onnx_dags import random_dag
@@ -25,8 +24,7 @@ OF_FUNCTIONS = {f"{op}.{name}" for op in ("LSTM", "GRU", "RNN") for name in FUNC
 
 def with_free_c(model):
     """The model with LSTMs whose clip leaves the c that H takes as it is, as onnxruntime does."""
-    layers = [Recurrent(layer.cell, layer.name, layer.options | {"clip_hidden": False},
-                        layer.arrays, reverse=layer.reverse, initial=layer.initial)
+    layers = [replace(layer, options=layer.options | {"clip_hidden": False})
               if layer.kind.startswith("lstm") else layer for layer in model.layers]
     return replace(model, layers=layers)
 
