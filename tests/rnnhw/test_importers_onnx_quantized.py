@@ -9,7 +9,7 @@ from rnnhw.importers.onnx import from_onnx
 
 from .models import close
 from .onnx_graphs import finish
-from .test_importers_onnx_graphs import BATCH, FEATURES, STEPS, builder, refused, steps
+from .onnx_parts import BATCH, FEATURES, STEPS, builder, refused, steps
 
 # the runtime fuses what it knows into integer kernels of its own otherwise
 OPTIONS = onnxruntime.SessionOptions()
