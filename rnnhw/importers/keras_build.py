@@ -22,7 +22,7 @@ class Value:
     size : features; None where unknown
     steps : whether it has an axis of steps, else it is that of the last step; None where unknown
     turned : whether its steps stand in the order of time turned round
-    vectors : whether, if it is the input, it is the input behind the embedding
+    vectors : whether the input, where it is among the parts, is the one behind the embedding
     head : ``(function, who asks for it)`` of the outputs that is applied to it
     """
 
@@ -184,7 +184,7 @@ class Builder:
         sizes = [value.size for value in values]
         return replace(values[0], parts=sum((value.parts for value in values), ()),
                        size=None if None in sizes else sum(sizes),
-                       vectors=any(value.vectors for value in values))
+                       vectors=all(value.vectors for value in values if INPUT in value.parts))
 
     def scaled(self, label, scale, shift, value, activation="none"):
         """``activation(scale * x + shift)``, taken over by a neighbor where one can."""

@@ -47,9 +47,10 @@ def directions(weights, names, order=(0, 1), of="both"):
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_bidirectional(tmp_path, order):
     """The directions are told by name: frozen weights stand behind the others."""
-    for mode in ("concat", "sum", "ave", "mul"):
+    for mode, name in (("concat", "lstm"), ("sum", "lstm"), ("ave", "lstm"), ("mul", "lstm"),
+                       ("concat", "forward_lstm")):
         twin, (weights,) = shaken(L.Bidirectional(L.LSTM(4, return_sequences=True), mode))
-        inner = entry("LSTM", "lstm", **GATED | {"units": 4, "return_sequences": True})
+        inner = entry("LSTM", name, **GATED | {"units": 4, "return_sequences": True})
         network = sequential(entry("Bidirectional", "both", layer=inner, merge_mode=mode))
         arrays = directions(weights, ("forward_lstm", "backward_lstm"), order)
         model = load(write(tmp_path / "old.h5", network, {"both": arrays}))

@@ -145,6 +145,8 @@ def test_an_embedding_read_by_several(tmp_path):
     vectors = L.Embedding(9, 3)(first)
     out = L.Concatenate()([vectors, L.LSTM(4, **SEQUENCES)(vectors), vectors])
     x = np.random.default_rng(5).integers(0, 9, (2, 6))
+    joined = L.Concatenate()([L.LSTM(4, **SEQUENCES)(vectors), vectors])
+    agree(tmp_path, first, L.GRU(2)(joined), x)
     model = agree(tmp_path, first, out, x)  # what comes out is a layer's
     assert model.embedding.shape == (9, 3) and model.output_size == 10
     agree(tmp_path, first, L.Dense(2, activation="softmax")(L.Bidirectional(L.GRU(3))(out)), x)
