@@ -88,6 +88,18 @@ def test_two_ends():
     assert close(own, np.concatenate(want, axis=2).swapaxes(0, 1)) < 1e-5
 
 
+def test_which_of_the_outputs_is_the_models():
+    """Every step before the last one, with a function before without, however they are listed."""
+    b = builder(8)
+    y, h = operator(b)
+    y, h = (b.axes("Squeeze", value, [axis]) for value, axis in ((y, 1), (h, 0)))
+    top = b.add("LogSoftmax", [y], axis=-1)
+    for outputs, main in (((h, y), 1), ((y, h), 0), ((h, y, top), 2), ((top, h, y), 0)):
+        model, own, want = same(b, *outputs)
+        assert not model.last_step and model.head == ("log_softmax" if top in outputs else "none")
+        assert close(own, want[main].swapaxes(0, 1)) < 1e-5
+
+
 @pytest.mark.parametrize("op", ["Relu", "Sigmoid", "Tanh", "HardSigmoid", "Neg", "Sub", "Div",
                                 "Add", "Mul", "BatchNormalization"])
 @pytest.mark.parametrize("where", ["input", "linear", "recurrent", "twice"])
@@ -119,6 +131,14 @@ def test_elementwise_operators(op, where):
     linear = op in ("Neg", "Sub", "Div", "Add", "Mul", "BatchNormalization")
     if linear:  # folded, but for what nothing stands in front of or behind
         assert len(model.layers) == {"input": 1, "linear": 1, "recurrent": 2, "twice": 2}[where]
+
+
+def test_quotients_of_whole_numbers_are_cut_towards_zero():
+    b = builder(23)
+    first = b.add("Div", [b.const([-3]), b.const([2])])
+    y = b.add("Slice", [steps(b), first, b.const([9]), b.const([2])])
+    model, own, [want] = same(b, b.add("MatMul", [y, b.weight(1, 2)]))
+    assert close(own, want.swapaxes(0, 1)) < 1e-5
 
 
 def test_features_in_another_order():
