@@ -6,10 +6,9 @@ from dataclasses import replace
 from .cells import FAMILIES, PEEPHOLES
 from .circulant import Circulant, check_block_size, check_padding, padded
 from .errors import RnnhwError
+from .layers import DIRECTIONS
 from .model import INPUT, Linear, Recurrent
 
-# whether each layer that a direction stands for runs backwards
-DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", dict: "a table",
           (int, float): "a number", list: "a list", (str, list): "a text or a list",
           (int, list): "a number or a pair [input, recurrent]"}

@@ -14,6 +14,8 @@ from .errors import RnnhwError
 
 GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
 ACTIVATIONS = tuple(LINEAR)
+# whether each layer that a direction stands for runs backwards
+DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 # what another family's option says nothing by
 OPTIONS = {"reset_after": True, "activation": "tanh", "input_forget": False, "activations": None,
            "clip": None, "clip_hidden": True, "filter_width": 1,
@@ -299,18 +301,18 @@ class Linear:
         return self.weight if name == "weight_ih" else self.bias
 
 
-def merged(kind, size, name=""):
-    """A layer that reads two vectors of ``size`` side by side and gives one.
+def merged(kind, size, name="", count=2):
+    """A layer that reads ``count`` vectors of ``size`` side by side and gives one.
 
     Parameters
     ----------
-    kind : "sum", "average" or "multiply", element by element
+    kind : "sum", "average", or of two "difference" or "multiply", element by element
     """
-    left, right = np.eye(size, 2 * size), np.eye(size, 2 * size, size)
     if kind == "multiply":
-        return Recurrent("multiply", name, weight_ia=left, weight_ib=right)
-    scale = {"sum": 1.0, "average": 0.5}[kind]
-    return Linear(weight=scale * (left + right), name=name)
+        return Recurrent("multiply", name, weight_ia=np.eye(size, 2 * size),
+                         weight_ib=np.eye(size, 2 * size, size))
+    scales = {"sum": [1.0] * count, "average": [1.0 / count] * count, "difference": [1.0, -1.0]}
+    return Linear(weight=np.hstack([scale * np.eye(size) for scale in scales[kind]]), name=name)
 
 
 def circulant_of(layer, name):

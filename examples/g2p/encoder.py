@@ -14,8 +14,6 @@ many words have other phones; 2 something else went wrong, in one sentence.
 
 import argparse
 import importlib.util
-import sys
-import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -23,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import rnnhw
-from rnnhw import report
+from rnnhw import report, script
 from rnnhw.model import Recurrent
 from rnnhw.reference import sigmoid
 
@@ -32,7 +30,6 @@ PACKAGE = "g2p-en==2.1.0"
 CONFIG = rnnhw.Config(weight_bits=8, activation_bits=8, lanes=64, vector_lanes=2,
                       fast_inner_product=True, board="ulx3s-85f")
 SAME = 0.95                # share of words whose phones must not change
-GAPS = STALLS = 0.3        # probability of a cycle without input, and of one that takes no output
 SIMULATED = ("rhythm", "ash", "psalm", "toe")
 
 LETTERS = ("<pad>", "<unk>", "</s>", *"abcdefghijklmnopqrstuvwxyz")
@@ -160,11 +157,7 @@ def simulate(design, arrays, words, folder, say):
     """Simulate ``words``, once with gaps and stalls and once without; cycles beside the model's."""
     x, lengths = embed(arrays, words)
     say("Writing Verilog.")
-    core = design.write_verilog(folder / "verilog")
-    with tempfile.TemporaryDirectory() as files:
-        options = {"verilog": core, "out": files, "progress": say}
-        rough = design.simulate(x, lengths, gaps=GAPS, stalls=STALLS, seed=1, **options)
-        smooth = design.simulate(x, lengths, **options)
+    core, rough, smooth = script.twice(design, x, lengths, folder, say)
     return {
         "simulated": list(words), "words_checked": rough.words_checked + smooth.words_checked,
         "bit_exact": rough.bit_exact and smooth.bit_exact,
@@ -248,11 +241,7 @@ def main(arguments=None):
     parser.add_argument("-o", "--out", type=Path, default=Path("build/g2p"), metavar="DIR",
                         help="folder for the files (default: %(default)s)")
     options = parser.parse_args(arguments)
-    begun = time.time()
-
-    def say(sentence):
-        print(f"{time.time() - begun:4.0f} s  {sentence}", file=sys.stderr, flush=True)
-
+    say = script.Progress(time.time())
     arrays = checkpoint(options.checkpoint)
     words = (HERE / "words.txt").read_text().split()
     design, result = quantize(arrays, CONFIG, words, say)
@@ -266,14 +255,8 @@ def main(arguments=None):
     text = report.page(f"Encoder of {PACKAGE}", [("", report.facts(lines(result))), ("", notes)])
     report.write(options.out, text, result)
     print(text, end="")
-    wrong = failures(result)
-    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
-    return 1 if wrong else 0
+    return script.status(failures(result))
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except rnnhw.RnnhwError as error:
-        print(f"encoder: {error}", file=sys.stderr)
-        sys.exit(2)
+    script.run("encoder", main)

@@ -10,8 +10,6 @@ integers lost over 0.3 point of accuracy; 2 something else went wrong, in one se
 
 import argparse
 import multiprocessing
-import sys
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -21,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import rnnhw
-from rnnhw import report
+from rnnhw import report, script
 from rnnhw.bins import PRODUCTS
 from rnnhw.compiler import least_lanes
 from rnnhw.costs import cost
@@ -29,7 +27,6 @@ from rnnhw.model import block_sizes
 
 HERE = Path(__file__).resolve().parent
 POINTS = 0.3               # of accuracy that the integers may lose
-GAPS = STALLS = 0.3        # probability of a cycle without input, and of one that takes no output
 
 
 @dataclass(frozen=True)
@@ -64,18 +61,6 @@ CIRCULANT = {               # by block size, the smallest engine that has four v
          DENSE),
 }
 SMALL = "icebreaker"        # tried for block-circulant networks, too
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Says on stderr what is being done for a board, and since when."""
-
-    board: str
-    begun: float
-
-    def __call__(self, sentence):
-        print(f"{time.time() - self.begun:4.0f} s  {self.board}: {sentence}", file=sys.stderr,
-              flush=True)
 
 
 def recordings(name):
@@ -139,11 +124,7 @@ def simulate(design, heldout, folder, say):
     rows = np.concatenate([np.flatnonzero(heldout["y"] == digit)[:2] for digit in range(10)])
     x, lengths = heldout["x"][rows], heldout["lengths"][rows]
     say("Writing Verilog")
-    core = design.write_verilog(folder / "verilog")
-    with tempfile.TemporaryDirectory() as files:
-        options = {"verilog": core, "out": files, "progress": say}
-        rough = design.simulate(x, lengths, gaps=GAPS, stalls=STALLS, seed=1, **options)
-        smooth = design.simulate(x, lengths, **options)
+    core, rough, smooth = script.twice(design, x, lengths, folder, say)
     estimate = design.estimate()
     typical = int(np.median(heldout["lengths"]))
     return {
@@ -282,7 +263,7 @@ def main(arguments=None):
         len(targets), multiprocessing.get_context("spawn"))
     with processes:
         for target in targets:
-            folder, say = out / target.name, Progress(target.name, begun)
+            folder, say = out / target.name, script.Progress(begun, target.name)
             design, result = quantize(target, calibration, heldout, folder, say)
             designs.append((design, folder, say))
             results.append(result)
@@ -300,14 +281,8 @@ def main(arguments=None):
     text = page(results, time.time() - begun, refused)
     report.write(out, text, results)
     print(f"\n{text}{out / 'report.txt'}, report.json")
-    wrong = [sentence for result in results for sentence in failures(result)]
-    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
-    return 1 if wrong else 0
+    return script.status(sentence for result in results for sentence in failures(result))
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except rnnhw.RnnhwError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        sys.exit(2)
+    script.run("demo", main)

@@ -16,7 +16,6 @@ import argparse
 import importlib.util
 import io
 import json
-import sys
 import tarfile
 import time
 from pathlib import Path
@@ -24,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import rnnhw
-from rnnhw import report
+from rnnhw import report, script
 from rnnhw.importers.keras_recurrent import layer_of
 from rnnhw.model import Model
 
@@ -177,9 +176,7 @@ def simulate(design, seen, folder, say):
     """Simulate the ends of windows, with gaps and stalls."""
     say("Writing and simulating Verilog.")
     seen = seen[:, -SIMULATED:]
-    core = design.write_verilog(folder / "verilog")
-    rough = design.simulate(seen, verilog=core, gaps=0.3, stalls=0.3, seed=1, progress=say)
-    smooth = design.simulate(seen, verilog=core, progress=say)
+    _, rough, smooth = script.twice(design, seen, None, folder, say)
     return {"words_checked": rough.words_checked + smooth.words_checked,
             "bit_exact": rough.bit_exact and smooth.bit_exact,
             "mismatch": rough.mismatch or smooth.mismatch,
@@ -227,11 +224,7 @@ def main(arguments=None):
     parser.add_argument("-o", "--out", type=Path, default=Path("build/textgen"), metavar="DIR",
                         help="folder for the files (default: %(default)s)")
     options = parser.parse_args(arguments)
-    begun = time.time()
-
-    def say(sentence):
-        print(f"{time.time() - begun:4.0f} s  {sentence}", file=sys.stderr, flush=True)
-
+    say = script.Progress(time.time())
     arrays, vocabulary = network(options.package)
     texts = (HERE / "texts.txt").read_text().splitlines()
     design, result = quantize(arrays, vocabulary, texts, say)
@@ -242,14 +235,8 @@ def main(arguments=None):
     text = report.page(f"LSTMs of {PACKAGE}", [("", report.facts(lines(result)))])
     report.write(options.out, text, result)
     print(text, end="")
-    wrong = list(failures(result))
-    print("\n".join(wrong), end="\n" if wrong else "", file=sys.stderr)
-    return 1 if wrong else 0
+    return script.status(failures(result))
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except rnnhw.RnnhwError as error:
-        print(f"generator: {error}", file=sys.stderr)
-        sys.exit(2)
+    script.run("generator", main)

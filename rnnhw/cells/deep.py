@@ -6,6 +6,7 @@ from .describe import Cell, Matrix, Op, Product, Vector
 from .lstm import lstm
 
 IH, HH = "weight_ih", "weight_hh"
+RULES = {"tanh": ("table", "unit"), "relu": ("wide", "wide")}    # of sums and of values
 
 
 @cache
@@ -26,7 +27,7 @@ def deep(kind, depth=1, activation="tanh"):
     values = ["s" if back else "e0", *(f"e{j}" for j in range(1, depth)), "h"]
     out = "output_size" if back else "hidden_size"
     sizes = ["hidden_size"] * depth + [out]
-    pre, rule = ("table", "unit") if activation == "tanh" else ("wide", "wide")
+    pre, rule = RULES[activation]
     first, further = values[:1], list(enumerate(values))[1:]
     return Cell(
         kind=f"{kind}_{activation}" + f"_{depth}" * (depth > 1),
@@ -54,7 +55,7 @@ def h_lstm(depth=1, activation="relu"):
     Rezk et al. 2020, section 3.
     """
     plain, gates = lstm(), "ifgo"
-    pre, rule = ("table", "unit") if activation == "tanh" else ("wide", "wide")
+    pre, rule = RULES[activation]
     layers = [[f"{gate}{j}" for gate in gates] for j in range(depth)]
     fmts = {name: rule for layer in layers for name in layer}
     # each value whole before the next, as transforms of blocks on fast lanes need them

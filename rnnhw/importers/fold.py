@@ -8,14 +8,15 @@ from ..layers import Linear
 from ..model import INPUT
 
 
-def affine(scale, shift, name=""):
-    """A Linear layer ``y = scale * x + shift``, element by element.
+def affine(scale, shift, name="", activation="none"):
+    """A Linear layer ``y = activation(scale * x + shift)``, element by element.
 
     Parameters
     ----------
     scale, shift : (size,)
     """
-    return Linear(weight=np.diag(np.asarray(scale, np.float64)), bias=shift, name=name)
+    return Linear(weight=np.diag(np.asarray(scale, np.float64)), bias=shift, name=name,
+                  activation=activation)
 
 
 def normalization(mean, variance, epsilon, weight=None, bias=None):
@@ -68,13 +69,9 @@ def _before(model, i):
         if model.embedding is None or layer.activation != "none" or i in model.outputs:
             return None
         return _without(replace(model, embedding=model.embedding * scale + shift), i)
-    first = model.layers[j]
-    if first.kind != "linear" or first.activation != "none" or first.circulant is not None:
-        return None
     layers = list(model.layers)
-    layers[j] = replace(first, weight=scale[:, None] * first.weight,
-                        bias=scale * first.bias + shift, activation=layer.activation)
-    return _without(replace(model, layers=layers), i)
+    layers[j] = given(layers[j], scale, shift, layer.activation)
+    return None if layers[j] is None else _without(replace(model, layers=layers), i)
 
 
 def _behind(model, i):
@@ -103,6 +100,23 @@ def _without(model, i):
     reads = [moved(found) for k, found in enumerate(model.reads) if k != i]
     return replace(model, layers=model.layers[:i] + model.layers[i + 1:], reads=reads,
                    outputs=moved(model.outputs))
+
+
+def given(layer, scale, shift, activation="none"):
+    """A layer that gives ``activation(scale * y + shift)`` where ``layer`` gives ``y``, or None.
+
+    Parameters
+    ----------
+    scale, shift : (output_size,)
+    """
+    if layer.kind != "linear" or layer.activation != "none":
+        return None
+    found = replace(layer, bias=scale * layer.bias + shift, activation=activation)
+    if (scale == 1).all():
+        return found
+    if layer.circulant is not None:
+        return None
+    return replace(found, weight=scale[:, None] * layer.weight)
 
 
 def taken(layer, scale, shift):

@@ -6,8 +6,10 @@ import numpy as np
 
 from ..errors import RnnhwError
 from ..layers import merged
-from ..model import INPUT, Linear, Model
+from ..model import INPUT, Model
 from .fold import affine, fold
+
+JOINED = {"Add": "sum", "Average": "average", "Subtract": "difference"}
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Value:
     size : features; None where unknown
     steps : whether it has an axis of steps, else it is that of the last step; None where unknown
     turned : whether its steps stand in the order of time turned round
-    vectors : whether, if it is the input, it is the input behind the embedding
+    vectors : whether the input, where it is among the parts, is the one behind the embedding
     head : ``(function, who asks for it)`` of the outputs that is applied to it
     """
 
@@ -171,9 +173,8 @@ class Builder:
                 parts = self.add(label, merged("multiply", size, name), first, value)
                 first = replace(first, parts=parts)
             return first
-        scales = {"Add": [1.0] * n, "Average": [1.0 / n] * n, "Subtract": [1.0, -1.0]}[kind]
-        weight = np.hstack([scale * np.eye(size) for scale in scales])
-        return replace(first, parts=self.add(label, Linear(weight=weight, name=label), *values))
+        layer = merged(JOINED[kind], size, label, n)
+        return replace(first, parts=self.add(label, layer, *values))
 
     def concatenate(self, label, kind, values):
         """Values side by side, which takes no layer."""
@@ -183,12 +184,11 @@ class Builder:
         sizes = [value.size for value in values]
         return replace(values[0], parts=sum((value.parts for value in values), ()),
                        size=None if None in sizes else sum(sizes),
-                       vectors=any(value.vectors for value in values))
+                       vectors=all(value.vectors for value in values if INPUT in value.parts))
 
     def scaled(self, label, scale, shift, value, activation="none"):
         """``activation(scale * x + shift)``, taken over by a neighbor where one can."""
-        layer = replace(affine(scale, shift, label), activation=activation)
-        parts = self.add(label, layer, value)
+        parts = self.add(label, affine(scale, shift, label, activation), value)
         self.soft += parts
         return replace(value, parts=parts)
 

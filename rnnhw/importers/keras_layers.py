@@ -130,8 +130,7 @@ class Walk:
         given = config["activation"]
         layer = Linear(weight=kernel.T, bias=bias[0] if bias else None, name=label,
                        activation=ACTIVATIONS.get(given, "none"))
-        value = replace(value, parts=self.builder.add(label, layer, value), size=units,
-                        vectors=False)
+        value = replace(value, parts=self.builder.add(label, layer, value), size=units)
         return replace(value, head=(given, f"{label} (Dense)")) if given in HEADS else value
 
     def normalize(self, label, config, source, value):
@@ -143,8 +142,7 @@ class Walk:
         found = dict(zip(names, source.arrays(dict.fromkeys(names, (value.size,)))))
         scale, shift = normalization(found["moving_mean"], found["moving_variance"],
                                      config["epsilon"], found.get("gamma"), found.get("beta"))
-        value = replace(value, size=len(scale))
-        return replace(self.builder.scaled(label, scale, shift, value), vectors=False)
+        return self.builder.scaled(label, scale, shift, replace(value, size=len(scale)))
 
     def activate(self, label, kind, given, value):
         """Append a function of each element, or take one of all outputs."""
@@ -157,8 +155,7 @@ class Walk:
             raise RnnhwError(f"{label} ({kind}) is the first layer, and nothing says how many "
                              "features it takes; save the model with an Input.")
         scale = np.ones(value.size)
-        value = self.builder.scaled(label, scale, 0 * scale, value, ACTIVATIONS[given])
-        return replace(value, vectors=False)
+        return self.builder.scaled(label, scale, 0 * scale, value, ACTIVATIONS[given])
 
     def each(self, label, inner, source, value):
         """Append the layer that a TimeDistributed wraps."""

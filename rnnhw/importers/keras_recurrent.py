@@ -153,7 +153,7 @@ def recurrent(builder, label, entry, source, value, version):
     for name, one, options, inside in found:
         layer = _cell(name, one, options, inside, value.size, reverse, version)
         value = replace(value, parts=builder.add(name, layer, value), size=layer.output_size,
-                        steps=True, turned=reverse, vectors=False)
+                        steps=True, turned=reverse)
     last = replace(value, steps=False, turned=False)
     # the cells of a stack have states of their own, which are not told apart here
     stacked = kind == "RNN" and config["cell"]["class_name"] == "StackedRNNCells"

@@ -3,11 +3,11 @@
 They need no axis of features: labels say which unit an element is.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
-from ..model import INPUT, Linear, Recurrent
+from ..model import Linear, Recurrent
+from .fold import affine as diagonal
+from .fold import given
 from .onnx_sources import View
 
 VERBS = {"Add": "adds", "Gemm": "adds", "Sub": "subtracts", "Mul": "multiplies by",
@@ -15,47 +15,52 @@ VERBS = {"Add": "adds", "Gemm": "adds", "Sub": "subtracts", "Mul": "multiplies b
          "HardSigmoid": "multiplies by"}
 
 
-def _changed(sources, node, ids, fold, own):
+def _changed(sources, node, ids, entered):
     """Labels of ``ids`` behind a function of every unit alone.
 
     Parameters
     ----------
-    fold : of (position, source, Entry), the linear layer with the function in it, or None
-    own : of (position, source), keywords of a diagonal entry that computes it
+    entered : of (position, source), the index of an entry that gives the function of it
     """
     k, row, unit = sources.found(node, ids)
     found = np.empty_like(ids)
     for position, i in enumerate(np.unique(k).tolist()):
         source, of = sources.list[i], k == i
-        entry = None if source.entry == INPUT else sources.entries[source.entry]
-        changed = fold(position, i, entry) if _plain(entry) else None
-        if changed is not None:
-            index = sources.enter(changed, entry.reads, last=entry.last)
-        else:
-            changed = own(position, i)
-            index = sources.enter(changed.pop("layer"), (i,), last=source.kind == "h", **changed)
+        index = entered(position, i)
         end = sources.steps([i]) if source.kind == "y" else None
         new = sources.add(index, source.kind, sources.size(i), end)
         found[of] = sources.list[new].base + row[of] * sources.size(i) + unit[of]
     return found
 
 
-def _plain(entry):
-    """Whether an entry is a linear layer without an activation."""
-    return entry is not None and entry.layer is not None and (
-        entry.layer.kind == "linear" and entry.layer.activation == "none")
+def _scaled(sources, make, node, ids, values, function="none"):
+    """Labels of ``function(scale*ids + offset)``, in the linear layer before or one of its own.
+
+    Parameters
+    ----------
+    values : of a source, the scale and offset of each of its units
+    """
+    def entered(position, i):
+        before, (a, b) = sources.entry(i), values(i)
+        last, affine = sources.list[i].kind == "h", None
+        # a diagonal layer stays as it is; layers behind take in what both do
+        if before.layer is not None and (before.affine is None or function != "none"):
+            layer = make(node, (position, "in"), lambda: given(before.layer, a, b, function))
+            if layer is not None:
+                return sources.enter(layer, before.reads, last=before.last)
+        layer = make(node, position, lambda: diagonal(a, b, node.name, function))
+        if function == "none":
+            first, scale, offset = before.affine or (i, 1.0, 0.0)
+            affine = first, a * scale, a * offset + b
+        return sources.enter(layer, (i,), last=last, affine=affine)
+
+    return _changed(sources, node, ids, entered)
 
 
 def activation(sources, make, node, ids, name):
     """Labels of ``ids`` behind the activation ``name``."""
-    def fold(position, i, entry):
-        return make(node, position, lambda: replace(entry.layer, activation=name))
-
-    def own(position, i):
-        return {"layer": make(node, position, lambda: Linear(
-            weight=np.eye(sources.size(i)), activation=name, name=node.name))}
-
-    return _changed(sources, node, ids, fold, own)
+    return _scaled(sources, make, node, ids,
+                   lambda i: (np.ones(sources.size(i)), np.zeros(sources.size(i))), name)
 
 
 def affine(sources, make, node, ids, scale, offset):
@@ -84,25 +89,7 @@ def affine(sources, make, node, ids, scale, offset):
                                  "unit stands twice; one value for each unit is supported.")
             found.setdefault(i, []).append(vector)
 
-    def fold(position, i, entry):
-        if entry.affine is not None:
-            return None
-        a, b = found[i]
-        return make(node, position, lambda: replace(
-            entry.layer, weight=a[:, None] * entry.layer.weight, circulant=None,
-            bias=a * entry.layer.bias + b))
-
-    def own(position, i):
-        a, b = found[i]
-        source, first = i, sources.list[i].entry
-        before = None if first == INPUT else sources.entries[first].affine
-        if before is not None:
-            source, a, b = before[0], a * before[1], a * before[2] + b
-        return {"layer": make(node, position, lambda: Linear(
-            weight=np.diag(found[i][0]), bias=found[i][1], name=node.name)),
-                "affine": (source, a, b)}
-
-    return _changed(sources, node, ids, fold, own)
+    return _scaled(sources, make, node, ids, found.get)
 
 
 def hard_sigmoid(sources, make, node, ids):
@@ -123,8 +110,8 @@ def hard_sigmoid(sources, make, node, ids):
 
 def rounded(sources, node, ids, rounding):
     """Labels of ``ids`` rounded, which no layer does."""
-    return _changed(sources, node, ids, lambda *args: None,
-                    lambda position, i: {"layer": None, "rounding": rounding})
+    return _changed(sources, node, ids, lambda position, i: sources.enter(
+        None, (i,), last=sources.list[i].kind == "h", rounding=rounding))
 
 
 def combined(sources, make, node, a, b):

@@ -126,9 +126,7 @@ class Graph:
         for name in self.outputs:
             ids = trace.values[name].ids
             found[name] = full[ids]
-            heads = {e.head for e in (trace.entries[trace.list[k].entry] for k in np.unique(
-                trace.locate(ids)[0]) if trace.list[k].entry != INPUT)}
-            if heads == {"argmax"}:
+            if {trace.entry(k).head for k in trace.held(ids)} == {"argmax"}:
                 found[name] = found[name].astype(np.int64)
         return found
 

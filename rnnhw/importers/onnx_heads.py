@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..model import INPUT, Linear
+from ..model import Linear
 
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "ArgMax": "argmax"}
 FLOATS, WHOLE = (1, 11), (6, 7)    # ONNX's numbers of float and double, int32 and int64
@@ -51,8 +51,7 @@ def cast(trace, node, ids):
         trace.whole = True
         return ids
     if to in WHOLE and not of_input:
-        entries = {trace.list[k].entry for k in np.unique(trace.locate(ids)[0])}
-        if all(e != INPUT and trace.entries[e].head == "argmax" for e in entries):
+        if all(trace.entry(k).head == "argmax" for k in trace.held(ids)):
             return ids
     raise node.error(f"makes activations the type {to} of ONNX, which changes them; float and "
                      "double are supported, and whole numbers of the graph's input and of ArgMax.")
@@ -98,13 +97,12 @@ def _before(trace, ids):
         return ids
     k, row, unit = trace.locate(ids)
     first = int(k.reshape(-1)[0])
-    source = trace.list[first]
-    entry = trace.entries[source.entry] if source.entry != INPUT else None
-    if entry is None or entry.head not in ("softmax", "log_softmax") or (k != first).any():
+    entry = trace.entry(first)
+    if entry.head not in ("softmax", "log_softmax") or (k != first).any():
         return ids
     parts = []
     for i in entry.reads:
-        rows = np.arange(trace.count(source.kind))
+        rows = np.arange(trace.count(trace.list[first].kind))
         if entry.last and trace.list[i].kind == "y":
             rows = trace.order[trace.list[i].end]
         parts.append(trace.labels(i, rows))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..cells.functions import NAMES, PARAMETERS, check_clip, normal
+from ..layers import DIRECTIONS
 from ..model import Recurrent
 from .onnx_moves import numbers
 
@@ -11,7 +12,6 @@ GATE_ORDER = {"lstm": (0, 2, 3, 1), "gru": (1, 0, 2), "rnn": (0,)}
 COUPLED_ORDER = (0, 3, 1)          # i g o: with input_forget there is no f
 PEEPHOLE_ORDER = {False: (0, 2, 1), True: (0, 1)}
 DEFAULTS = {"lstm": ("Sigmoid", "Tanh", "Tanh"), "gru": ("Sigmoid", "Tanh"), "rnn": ("Tanh",)}
-DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 
 

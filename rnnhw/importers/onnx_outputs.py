@@ -78,8 +78,7 @@ def structure(graph, trace):
     used, found = {}, []
     for name in graph.outputs:
         ids = trace.values[name].ids
-        held = _held(trace, ids)
-        used[name] = _entries(trace, held)
+        used[name] = _entries(trace, trace.held(ids))
         found += _output(trace, name, ids, len(graph.dims))
     everything = sorted({e for entries in used.values() for e in entries})
     layers = [e for e in everything if trace.entries[e].layer is not None]
@@ -107,9 +106,8 @@ def _remarks(trace, entries, at):
     formats, notes = {}, []
     for rounding, k in ((trace.entries[e].rounding, trace.entries[e].reads[0]) for e in entries
                         if trace.entries[e].rounding):
-        source = trace.list[trace.beneath(k)]
-        i = at[source.entry] if source.entry in at else None
-        layer = None if i in (None, INPUT) else trace.entries[source.entry].layer
+        k = trace.beneath(k)
+        i, layer = at.get(trace.list[k].entry), trace.entry(k).layer
         name = "x" if i == INPUT else layer and f"{i}.{layer.description.output}"
         if name and rounding.format and formats.get(name, rounding.format) == rounding.format:
             formats[name] = rounding.format
@@ -123,13 +121,6 @@ def _remarks(trace, entries, at):
             notes.append(f"The clip of layer {layer.name!r} bounds what its function of c takes "
                          "too, as ONNX's text has it; onnxruntime leaves c as it is.")
     return formats, tuple(notes)
-
-
-def _held(trace, ids):
-    """Sources that labels are of."""
-    if trace.input.rows is None:
-        return ()
-    return tuple(np.unique(trace.locate(ids)[0]).tolist())
 
 
 def _entries(trace, sources):
@@ -177,12 +168,11 @@ def _output(trace, name, ids, rank):
     if found != [(i, u) for i in sources for u in range(trace.size(i))]:
         return []
     sources = tuple(map(trace.beneath, sources))
-    heads = {trace.entries[e].head for e in (trace.list[i].entry for i in sources) if e != INPUT}
-    head = heads.pop() if len(heads) == 1 else "none"
-    if heads or head != "none" and len(sources) > 1:
+    head, *others = dict.fromkeys(trace.entry(i).head for i in sources)
+    if others or head != "none" and len(sources) > 1:
         return []
     if head != "none":
-        sources = tuple(map(trace.beneath, trace.entries[trace.list[sources[0]].entry].reads))
+        sources = tuple(map(trace.beneath, trace.entry(sources[0]).reads))
     if len(set(sources)) < len(sources) or any(trace.list[i].entry == INPUT for i in sources):
         return []
     return [_Output(name, every is None, sources, head)]

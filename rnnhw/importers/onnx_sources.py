@@ -96,6 +96,9 @@ class View:
         return found, bias
 
 
+OF_INPUT = Entry(None, ())
+
+
 class Sources:
     """All sources of a graph for one shape of its input.
 
@@ -144,6 +147,11 @@ class Sources:
         self.total += self.count(kind) * size
         return len(self.list) - 1
 
+    def entry(self, k):
+        """What gives source ``k``; of the input an entry without anything."""
+        found = self.list[k].entry
+        return OF_INPUT if found == INPUT else self.entries[found]
+
     def enter(self, layer, reads, **others):
         """Index of a new entry."""
         self.entries.append(Entry(layer, tuple(reads), **others))
@@ -173,8 +181,8 @@ class Sources:
 
     def beneath(self, k):
         """The source that source ``k`` is of without rounding."""
-        while self.list[k].entry != INPUT and self.entries[self.list[k].entry].rounding:
-            [k] = self.entries[self.list[k].entry].reads
+        while self.entry(k).rounding:
+            [k] = self.entry(k).reads
         return k
 
     def _settle(self, node, ids):
@@ -199,14 +207,18 @@ class Sources:
         size[0] = 1 if self.input.rows is None else self.input.rows.shape[1]
         return k, local // size[k], local % size[k]
 
+    def held(self, ids):
+        """Sources that labels are of, in order; none before a layer has read the input."""
+        return [] if self.input.rows is None else np.unique(self.locate(ids)[0]).tolist()
+
     def found(self, node, ids):
         """The same for a layer, which takes neither cell states nor what functions give."""
         self._settle(node, ids)
         k, row, unit = self.locate(ids)
-        for source in map(self.list.__getitem__, np.unique(k)):
-            if source.kind == "c":
+        for i in np.unique(k):
+            if self.list[i].kind == "c":
                 raise node.error("takes a cell state (Y_c), which is not supported; Y and Y_h are.")
-            head = "none" if source.entry == INPUT else self.entries[source.entry].head
+            head = self.entry(i).head
             if head != "none":
                 raise node.error(f"follows {head} of the outputs, which is not supported; it must "
                                  "be the last function of the graph.")
@@ -240,8 +252,7 @@ class Sources:
         k, unit = np.array(k), np.array(unit)
         scale, offset = np.ones(k.shape), np.zeros(k.shape)
         for i in np.unique(k):
-            source, of = self.list[i], k == i
-            affine = None if source.entry == INPUT else self.entries[source.entry].affine
+            affine, of = self.entry(i).affine, k == i
             if fold and affine is not None:
                 k[of], scale[of], offset[of] = affine[0], affine[1][unit[of]], affine[2][unit[of]]
         sources, starts, total = tuple(dict.fromkeys(k.reshape(-1).tolist())), {}, 0

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import RnnhwError
 from ..model import Linear
 from . import onnx_elementwise as elementwise
+from .fold import normalization
 from .onnx_heads import HEADS, cast, embedding, head
 from .onnx_layers import matrix
 from .onnx_moves import ARITHMETIC, MOVES
@@ -167,10 +168,9 @@ class Trace(Sources):
         if node.attributes.get("training_mode", 0) or any(node.outputs[1:]):
             raise node.error("is in training mode; export the model in eval mode.")
         ids = np.moveaxis(args[0].ids, 1, -1)
-        scale, offset, mean, variance = (np.asarray(a, np.float64) for a in args[1:5])
-        scale = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
-        return np.moveaxis(elementwise.affine(self, self._make, node, ids, scale,
-                                              offset - mean * scale), -1, 1)
+        weight, bias, mean, variance = args[1:5]
+        found = normalization(mean, variance, node.attributes.get("epsilon", 1e-5), weight, bias)
+        return np.moveaxis(elementwise.affine(self, self._make, node, ids, *found), -1, 1)
 
     def _linear(self, node, ids, weight):
         """Labels of ``W x`` for the steps on the last axis of ``ids``; weight (out, in)."""

@@ -1,11 +1,9 @@
 """What PyTorch's modules are as layers, part by part along a module."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from ..errors import RnnhwError
-from ..model import INPUT, Linear
+from ..model import INPUT
 from .fold import affine, normalization
 from .torch_chain import CELLS, chain_class, is_cell, is_recurrent, needed
 from .torch_layers import (
@@ -227,18 +225,17 @@ class Walk:
         values = [array(getattr(module, key), f"{label}.{key}")
                   for key in ("running_mean", "running_var", "weight", "bias")]
         mean, variance, weight, bias = values
-        self.affine.append(len(self.layers))
-        self.add(affine(*normalization(mean, variance, module.eps, weight, bias), label))
+        self.scaled(label, *normalization(mean, variance, module.eps, weight, bias))
 
     def activate(self, module, label):
-        """An activation, in the linear layer before it or in one of its own."""
-        kind, last = type(module).__name__, self.current[-1]
-        if len(self.current) == 1 and last != INPUT and self.layers[last].kind == "linear" \
-                and self.layers[last].activation == "none":
-            self.layers[last] = replace(self.layers[last], activation=kind.lower())
-            return
-        size = self.size()
+        """A function of each element."""
+        kind, size = type(module).__name__, self.size()
         if size is None:
             raise RnnhwError(f"{label} ({kind}) is the first part, so that nothing says how many "
                              "elements it takes; apply it to the data.")
-        self.add(Linear(weight=np.eye(size), activation=kind.lower(), name=label))
+        self.scaled(label, np.ones(size), np.zeros(size), kind.lower())
+
+    def scaled(self, label, scale, shift, activation="none"):
+        """``activation(scale * x + shift)``, taken over by a neighbor where one can."""
+        self.affine.append(len(self.layers))
+        self.add(affine(scale, shift, label, activation))

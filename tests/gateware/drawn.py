@@ -11,11 +11,7 @@ from rnnhw.model import Linear, Model
 from rnnhw.quantize import quantize
 from rnnhw.schedule import Schedule
 from tests.gateware.test_core import steps_of
-from tests.rnnhw.variants import DRAWN, layer
-
-FUNCTIONS = ("Sigmoid", "Tanh", "Relu", ("HardSigmoid", 0.2, 0.5), ("HardSigmoid", -0.4, 0.3),
-             ("Affine", 0.5, 0.1), ("Affine", 1.0, 0.0), ("LeakyRelu", 0.01), ("LeakyRelu", 1.5),
-             ("ScaledTanh", 1.7, 0.6), ("ScaledTanh", 0.5, 2.0))
+from tests.rnnhw.variants import DRAWN, FUNCTIONS, layer
 
 
 def pick(rng, things):

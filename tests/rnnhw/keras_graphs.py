@@ -109,7 +109,7 @@ def last_step(rng, value):
     choice = rng.integers(4)
     if choice == 0:
         return recurrent(rng, units(rng), go_backwards=chance(rng, 0.3))(value)
-    if choice in (1, 6):
+    if choice == 1:
         return bidirectional(rng, units(rng))(value)
     kind = pick(rng, KINDS)
     layer = getattr(L, kind)(units(rng), return_state=True, return_sequences=chance(rng, 0.5),

@@ -1,6 +1,7 @@
 """Random models for the tests, from a seeded generator."""
 
 import numpy as np
+import pytest
 
 from rnnhw.model import GATES, Linear, Model, Recurrent
 
@@ -26,6 +27,11 @@ def stack(rng, *kinds, sizes, last_step=False, name="model"):
     layers = [linear(rng, m, n, kind) if kind in ("none", "relu", "sigmoid", "tanh")
               else recurrent(rng, kind, m, n) for kind, m, n in zip(kinds, sizes, sizes[1:])]
     return Model(layers=layers, last_step=last_step, name=name)
+
+
+def few_and_more(few, count):
+    """Numbers below ``count`` for a test's parameter, of which ``few`` run each time."""
+    return [pytest.param(k, marks=[pytest.mark.long] * (k >= few)) for k in range(count)]
 
 
 def close(a, b):

@@ -1,10 +1,13 @@
 """Random ONNX models in which every attribute and input of the recurrent operators varies."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
+from .models import close
 from .onnx_graphs import Builder
 
 OPTIONS = onnxruntime.SessionOptions()
@@ -172,6 +175,18 @@ def random_model(rng, sweep=Sweep):
                                for name in ["out", *dict.fromkeys(extra)]], b.initializers)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     return proto, feeds, last_step, b.seen
+
+
+def with_free_c(model):
+    """The model with LSTMs whose clip leaves the c that H takes as it is, as onnxruntime does."""
+    layers = [replace(layer, options=layer.options | {"clip_hidden": False})
+              if layer.kind.startswith("lstm") else layer for layer in model.layers]
+    return replace(model, layers=layers)
+
+
+def error(got, want):
+    """Largest difference, as a share of the largest value where that is above 1."""
+    return close(got, want) / max(1.0, np.abs(want).max())
 
 
 def plain(proto):

@@ -1,6 +1,5 @@
 """The spoken-digit example: its files, the accuracies its README states, training and demo."""
 
-import importlib.util
 import json
 import os
 import re
@@ -14,19 +13,10 @@ import pytest
 import rnnhw
 from rnnhw.costs import cost
 
-ROOT = Path(__file__).resolve().parents[2]
+from .scripts import ROOT, script
+
 FOLDER = ROOT / "examples" / "spoken_digits"
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(f"spoken_digits_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-demo, train = script("demo"), script("train")
+demo, train = (script(FOLDER.name, name) for name in ("demo", "train"))
 
 
 def stated(model):

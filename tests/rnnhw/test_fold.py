@@ -1,13 +1,15 @@
 """Affine layers folded into their neighbors: what the model gives stays what it was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rnnhw.circulant import Circulant
 from rnnhw.importers.fold import affine, fold, normalization
-from rnnhw.model import INPUT, Linear, Model, Recurrent
+from rnnhw.model import INPUT, Linear, Model
 
-from .models import close
+from .models import close, linear
 from .variants import ALL, kinds, layer
 
 
@@ -18,11 +20,6 @@ def rng():
 
 def norm(rng, size, name="norm"):
     return affine(rng.uniform(-2, 2, size), rng.uniform(-1, 1, size), name)
-
-
-def linear(rng, m, n, activation="none"):
-    return Linear(weight=rng.uniform(-1, 1, (n, m)), bias=rng.uniform(-1, 1, n),
-                  activation=activation)
 
 
 def check(model, at, left, rng, x=None):
@@ -40,9 +37,8 @@ def check(model, at, left, rng, x=None):
 @pytest.mark.parametrize("entry", ALL, ids=kinds(ALL))
 def test_into_the_layer_behind(entry, reverse, rng):
     first = layer(entry, rng, 3, 4, 2)
-    first = Recurrent(first.cell, options=first.options, arrays=first.arrays, reverse=reverse,
-                      initial={"h": rng.normal(size=first.output_size)}
-                      if "h" in first.description.states else None)
+    first = replace(first, reverse=reverse, initial={"h": rng.normal(size=first.output_size)}
+                    if "h" in first.description.states else None)
     # an SRU has no bias for W_c x, a filter none for the steps before, so the shift keeps the layer
     kept = first.cell == "sru" or first.filter_width > 1
     check(Model(layers=[norm(rng, 3), first]), [0], 2 if kept else 1, rng)
@@ -50,11 +46,18 @@ def test_into_the_layer_behind(entry, reverse, rng):
 
 
 def test_into_the_linear_before_with_its_activation(rng):
-    middle = Linear(weight=norm(rng, 4).weight, bias=np.ones(4), activation="relu")
+    middle = affine(rng.uniform(-2, 2, 4), np.ones(4), activation="relu")
     found = check(Model(layers=[linear(rng, 3, 4), middle, linear(rng, 4, 2)]), [1], 2, rng)
     assert found.layers[0].activation == "relu"
     check(Model(layers=[linear(rng, 3, 4), norm(rng, 4)]), [1], 1, rng)
     check(Model(layers=[linear(rng, 3, 4, "tanh"), norm(rng, 4)]), [1], 2, rng)
+
+
+def test_into_blocks_without_a_scale(rng):
+    blocks = Linear(circulant=Circulant(rng.normal(size=(1, 1, 1, 4)), 4, 4))
+    shifted = affine(np.ones(4), rng.normal(size=4), activation="tanh")
+    [found] = check(Model(layers=[blocks, shifted]), [1], 1, rng).layers
+    assert found.block_size == 4 and found.activation == "tanh"
 
 
 def test_several_in_a_row(rng):

@@ -13,11 +13,8 @@ from rnnhw.model import Model, Recurrent
 from rnnhw.quantize import quantize
 
 from . import slow_cells
-from .variants import layer
+from .variants import FUNCTIONS, layer
 
-FUNCTIONS = ("Sigmoid", "Tanh", "Relu", ("HardSigmoid", 0.2, 0.5), ("HardSigmoid", -0.4, 0.3),
-             ("Affine", 0.5, 0.1), ("Affine", 1.0, 0.0), ("LeakyRelu", 0.01), ("LeakyRelu", 1.5),
-             ("ScaledTanh", 1.7, 0.6), ("ScaledTanh", 0.5, 2.0))
 CLIPS = (None, 0.7, 3.0)
 
 

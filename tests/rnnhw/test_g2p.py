@@ -6,26 +6,16 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import rnnhw
 
-ROOT = Path(__file__).resolve().parents[2]
+from .scripts import ROOT, script
+
 FOLDER = ROOT / "examples" / "g2p"
-
-
-def script():
-    spec = importlib.util.spec_from_file_location("g2p_encoder", FOLDER / "encoder.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-encoder = script()
+encoder = script(FOLDER.name, "encoder")
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_initial_state_continues_a_sequence(rng):
 
 @pytest.mark.parametrize("kind, function", [
     ("sum", lambda a, b: a + b), ("average", lambda a, b: (a + b) / 2),
-    ("multiply", lambda a, b: a * b)])
+    ("difference", lambda a, b: a - b), ("multiply", lambda a, b: a * b)])
 def test_merged(kind, function, rng):
     x = rng.normal(size=(6, 3))
     layers = [lstm(rng, 3, 4), lstm(rng, 3, 4, reverse=True)]

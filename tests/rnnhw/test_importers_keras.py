@@ -7,24 +7,24 @@ from rnnhw.errors import RnnhwError
 from rnnhw.importers.keras import from_keras
 
 from .keras_models import L, functional, keras, predict, random_model, read, sequential, shake
-from .models import close
+from .models import close, few_and_more
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 def equal(a, b):
     """Whether two models are the same in every weight and option."""
-    keys = ("kind", "name", "weight", "bias", "activation", "weight_ih", "weight_hh", "bias_ih",
-            "bias_hh")
-    return a.last_step == b.last_step and len(a.layers) == len(b.layers) and all(
-        np.array_equal(getattr(p, k, None), getattr(q, k, None))
-        for p, q in zip(a.layers, b.layers) for k in keys)
+    def options(model):
+        return (model.last_step, model.reads, model.outputs, model.head,
+                [(p.kind, p.name, p.reverse, p.options if p.recurrent else p.activation)
+                 for p in model.layers])
+
+    return options(a) == options(b) and all(
+        np.array_equal(p.array(name), q.array(name))
+        for p, q in zip(a.layers, b.layers) for name in p.description.arrays)
 
 
-FEW_AND_MORE = [*range(3), *(pytest.param(k, marks=pytest.mark.long) for k in range(3, 10))]
-
-
-@pytest.mark.parametrize("part", FEW_AND_MORE)
+@pytest.mark.parametrize("part", few_and_more(3, 10))
 def test_random_models(tmp_path, part):
     for seed in range(12 * part, 12 * part + 12):
         model, x = random_model(np.random.default_rng(seed))

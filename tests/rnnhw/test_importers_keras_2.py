@@ -47,9 +47,10 @@ def directions(weights, names, order=(0, 1), of="both"):
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_bidirectional(tmp_path, order):
     """The directions are told by name: frozen weights stand behind the others."""
-    for mode in ("concat", "sum", "ave", "mul"):
+    for mode, name in (("concat", "lstm"), ("sum", "lstm"), ("ave", "lstm"), ("mul", "lstm"),
+                       ("concat", "forward_lstm")):
         twin, (weights,) = shaken(L.Bidirectional(L.LSTM(4, return_sequences=True), mode))
-        inner = entry("LSTM", "lstm", **GATED | {"units": 4, "return_sequences": True})
+        inner = entry("LSTM", name, **GATED | {"units": 4, "return_sequences": True})
         network = sequential(entry("Bidirectional", "both", layer=inner, merge_mode=mode))
         arrays = directions(weights, ("forward_lstm", "backward_lstm"), order)
         model = load(write(tmp_path / "old.h5", network, {"both": arrays}))
@@ -208,3 +209,38 @@ def test_layout_of_cudnn(tmp_path, kind, gates):
     x = data(2, 6, 3)
     model = load(write(tmp_path / "old.h5", network, weights))
     assert close(model.run(x), predict(twin, x)) < 1e-5
+
+
+def dense(name, *nodes):
+    return entry("Dense", name, *([node, 0, 0, {}] for node in nodes), **DENSE | {"units": 3})
+
+
+def functional_of(*layers, end):
+    return {"class_name": "Functional", "config": {
+        "name": "old", "layers": [first(), *layers], "input_layers": [["in", 0, 0]],
+        "output_layers": [end]}}
+
+
+@pytest.mark.parametrize("network, text", [
+    (functional_of(dense("a", "in"), dense("b", "in"), end=["a", 0, 0]),
+     r"old\.h5 has the layer b, which its output does not need; leave it out\."),
+    (functional_of(dense("a", "in"), end=["a", 2, 0]),
+     r"old\.h5 takes call 2 of the layer a, which is called 1 times\."),
+    (functional_of(dense("a", "b"), dense("b", "a"), end=["a", 0, 0]),
+     r"old\.h5 is damaged: its layer a takes what it gives\."),
+    ({"class_name": "Sequential", "config": {"name": "old", "layers": [
+        entry("Activation", "it", activation="tanh")]}},
+     r"^it \(Activation\) is the first layer, and nothing says how many features it takes; save"),
+    (sequential(entry("TimeDistributed", "it", layer=dense("d")), shape=(None, 3)),
+     r"^it \(TimeDistributed\) takes \(batch, steps, features\), but what comes before"),
+    (sequential(entry("RNN", "it", **{key: False for key in ("return_sequences", "unroll")},
+                      cell=entry("StackedRNNCells", "cells", cells=[]))),
+     r"^it \(RNN\) has no cells; at least one is needed\."),
+])
+def test_networks_that_are_refused(tmp_path, network, text):
+    layers = network["config"]["layers"]
+    weights = {layer["config"]["name"]: {
+        f"a/{name}:0": value for name, value in (("kernel", np.ones((3, 3))), ("bias", np.ones(3)))}
+        for layer in layers}
+    with pytest.raises(RnnhwError, match=text):
+        load(write(tmp_path / "old.h5", network, weights))

@@ -8,15 +8,14 @@ from rnnhw.model import INPUT
 
 from .keras_graphs import random_graph
 from .keras_models import L, functional, keras, predict, read, sequential, shake
-from .models import close
+from .models import close, few_and_more
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 SEQUENCES = {"return_sequences": True}
 BACK = {"go_backwards": True}
-FEW_AND_MORE = [*range(5), *(pytest.param(k, marks=pytest.mark.long) for k in range(5, 20))]
 
 
-@pytest.mark.parametrize("part", FEW_AND_MORE)
+@pytest.mark.parametrize("part", few_and_more(5, 20))
 def test_random_graphs(tmp_path, part):
     for seed in range(8 * part, 8 * part + 8):
         model, x = random_graph(np.random.default_rng(seed))
@@ -146,6 +145,8 @@ def test_an_embedding_read_by_several(tmp_path):
     vectors = L.Embedding(9, 3)(first)
     out = L.Concatenate()([vectors, L.LSTM(4, **SEQUENCES)(vectors), vectors])
     x = np.random.default_rng(5).integers(0, 9, (2, 6))
+    joined = L.Concatenate()([L.LSTM(4, **SEQUENCES)(vectors), vectors])
+    agree(tmp_path, first, L.GRU(2)(joined), x)
     model = agree(tmp_path, first, out, x)  # what comes out is a layer's
     assert model.embedding.shape == (9, 3) and model.output_size == 10
     agree(tmp_path, first, L.Dense(2, activation="softmax")(L.Bidirectional(L.GRU(3))(out)), x)

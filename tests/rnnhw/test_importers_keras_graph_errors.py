@@ -60,6 +60,14 @@ def twice():
     return keras.Model(first, L.Add()([layer(first), layer(L.Dense(3)(first))]))
 
 
+def beside_what_is_embedded(both):
+    """The input as it is beside what an LSTM makes of it, or between two of these."""
+    first = L.Input((5,))
+    value = L.LSTM(5)(L.Embedding(9, 3, name="e")(first))
+    joined = L.Concatenate()([value, first, value] if both else [first, value])
+    return keras.Model(first, L.Dense(2, name="it")(joined), name="net")
+
+
 def operation():
     first = L.Input((5, 3))
     return keras.Model(first, keras.ops.tanh(L.Dense(2)(first)))
@@ -99,6 +107,10 @@ def operation():
      r"^softmax\w* is the operation Softmax of keras\.ops, which is not supported; its layer is, "),
     (lambda: joined(lambda parts: keras.ops.average(*parts), same),
      r"^average\w* is the operation Average of keras\.ops, which is not supported; its layer is, "),
+    (lambda: beside_what_is_embedded(False),
+     r"^it reads the input as it is, which e embeds; all or none of what reads it may\."),
+    (lambda: beside_what_is_embedded(True),
+     r"^it reads the input as it is, which e embeds; all or none of what reads it may\."),
     (operation, r"^tanh\w* is of the class Tanh, which is not supported; LSTM, GRU"),
     (lambda: functional([L.LSTM(2, return_state=True, name="it"), lambda out: out[2]], (5, 3)),
      r" takes output 2 of the layer it, the cell state, which is not supported; its output, and t"),

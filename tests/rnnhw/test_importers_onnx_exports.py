@@ -15,19 +15,9 @@ from rnnhw.importers.onnx import from_onnx
 
 from .models import close
 from .onnx_graphs import finish
-from .onnx_sweep import Sweep, onnxruntime_of
+from .onnx_parts import BATCH, FEATURES, STEPS, both, builder, operator, part, refused, steps
+from .onnx_sweep import GATES, Sweep, onnxruntime_of
 from .test_importers_onnx import exported
-from .test_importers_onnx_graphs import (
-    BATCH,
-    FEATURES,
-    STEPS,
-    both,
-    builder,
-    operator,
-    part,
-    refused,
-    steps,
-)
 
 X = np.random.default_rng(1).standard_normal((STEPS, BATCH, FEATURES)).astype(np.float32)
 
@@ -112,7 +102,7 @@ def test_what_torch_exports_of_words():
 def test_reference_evaluator(op, direction, layout):
     """The package onnx knows layout 1, which onnxruntime does not; no lengths, no functions."""
     b = builder(40, 22)
-    count, gates = 1 + (direction == "bidirectional"), {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
+    count, gates = 1 + (direction == "bidirectional"), GATES[op]
     outputs = ["Y", "Y_h", "Y_c"][:3 if op == "LSTM" else 2]
     state = [b.state(count, 3, layout) for _ in outputs[1:]]
     more = ["", *state, *([b.weight(count, 9)] if op == "LSTM" else [])]

@@ -5,61 +5,9 @@ import pytest
 from onnx import TensorProto
 
 from rnnhw.errors import RnnhwError
-from rnnhw.importers.onnx import from_onnx
 
 from .models import close
-from .onnx_graphs import finish
-from .onnx_sweep import Sweep, onnxruntime_of
-
-STEPS, BATCH, FEATURES = 5, 3, 4
-
-
-def builder(seed=0, opset=17):
-    return Sweep(np.random.default_rng(seed), opset, STEPS, BATCH, None, False)
-
-
-def operator(b, op="GRU", x="x", m=FEATURES, n=3, direction="forward", **attributes):
-    """Y (seq, directions, batch, n) and Y_h of an operator."""
-    count, gates = 1 + (direction == "bidirectional"), {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
-    inputs = [x, b.weight(count, gates * n, m), b.weight(count, gates * n, n, scale=0.7),
-              b.weight(count, 2 * gates * n), *attributes.pop("more", ())]
-    outputs = [b.name("Y"), b.name("Y_h")]
-    b.add(op, inputs, outputs, hidden_size=n, direction=direction, **attributes)
-    return outputs
-
-
-def steps(b, **options):
-    """(seq, batch, units) of an operator in one direction."""
-    return b.axes("Squeeze", operator(b, **options)[0], [1])
-
-
-def both(b, x="x", m=FEATURES, n=3):
-    """Y of two directions, and (seq, batch, 2n) of it."""
-    y, h = operator(b, x=x, m=m, n=n, direction="bidirectional")
-    return y, h, b.add("Reshape", [b.add("Transpose", [y], perm=[0, 2, 1, 3]),
-                                   b.const([0, 0, 2 * n])])
-
-
-def same(b, *outputs, x=None, **options):
-    """The model, its own output, and onnxruntime's arrays, after comparing all outputs."""
-    proto = finish(b, outputs, **options)
-    if x is None:
-        x = np.random.default_rng(1).standard_normal((STEPS, BATCH, FEATURES)).astype(np.float32)
-    want, model = onnxruntime_of(proto, {"x": x}), from_onnx(proto)
-    got = model.run({"x": x})
-    for name in want:
-        assert close(got[name], want[name]) < 1e-5
-        assert (got[name].dtype == np.int64) == (want[name].dtype == np.int64)
-    return model, model.run(x.swapaxes(0, 1)), [want[name] for name in outputs]
-
-
-def refused(b, output, text, **options):
-    with pytest.raises(RnnhwError, match=text):
-        from_onnx(finish(b, output if isinstance(output, list) else [output], **options))
-
-
-def part(b, y, index, axis):
-    return b.add("Gather", [y, b.const(index)], axis=axis)
+from .onnx_parts import BATCH, FEATURES, STEPS, both, builder, operator, part, refused, same, steps
 
 
 def test_last_steps_of_both_directions_by_hand():
@@ -140,6 +88,18 @@ def test_two_ends():
     assert close(own, np.concatenate(want, axis=2).swapaxes(0, 1)) < 1e-5
 
 
+def test_which_of_the_outputs_is_the_models():
+    """Every step before the last one, with a function before without, however they are listed."""
+    b = builder(8)
+    y, h = operator(b)
+    y, h = (b.axes("Squeeze", value, [axis]) for value, axis in ((y, 1), (h, 0)))
+    top = b.add("LogSoftmax", [y], axis=-1)
+    for outputs, main in (((h, y), 1), ((y, h), 0), ((h, y, top), 2), ((top, h, y), 0)):
+        model, own, want = same(b, *outputs)
+        assert not model.last_step and model.head == ("log_softmax" if top in outputs else "none")
+        assert close(own, want[main].swapaxes(0, 1)) < 1e-5
+
+
 @pytest.mark.parametrize("op", ["Relu", "Sigmoid", "Tanh", "HardSigmoid", "Neg", "Sub", "Div",
                                 "Add", "Mul", "BatchNormalization"])
 @pytest.mark.parametrize("where", ["input", "linear", "recurrent", "twice"])
@@ -171,6 +131,14 @@ def test_elementwise_operators(op, where):
     linear = op in ("Neg", "Sub", "Div", "Add", "Mul", "BatchNormalization")
     if linear:  # folded, but for what nothing stands in front of or behind
         assert len(model.layers) == {"input": 1, "linear": 1, "recurrent": 2, "twice": 2}[where]
+
+
+def test_quotients_of_whole_numbers_are_cut_towards_zero():
+    b = builder(23)
+    first = b.add("Div", [b.const([-3]), b.const([2])])
+    y = b.add("Slice", [steps(b), first, b.const([9]), b.const([2])])
+    model, own, [want] = same(b, b.add("MatMul", [y, b.weight(1, 2)]))
+    assert close(own, want.swapaxes(0, 1)) < 1e-5
 
 
 def test_features_in_another_order():

@@ -9,7 +9,7 @@ from rnnhw.importers.onnx import from_onnx
 
 from .models import close
 from .onnx_graphs import finish
-from .test_importers_onnx_graphs import BATCH, FEATURES, STEPS, builder, refused, steps
+from .onnx_parts import BATCH, FEATURES, STEPS, builder, refused, steps
 
 # the runtime fuses what it knows into integer kernels of its own otherwise
 OPTIONS = onnxruntime.SessionOptions()
@@ -72,7 +72,8 @@ def test_constants_that_are_quantized():
 
 @pytest.mark.parametrize("scale, zero, dtype, fmt", [
     (2.0**-5, 0, np.int8, "8/5"), (2.0**-5, 128, np.uint8, "8/5"), (2.0**-12, 0, np.int16, "16/12"),
-    (2.0**-5, 7, np.int8, None), (0.03, 0, np.int8, None), (2.0**-5, 0, np.uint8, None)])
+    (1.0, 0, np.int8, "8/0"), (2.0, 0, np.int8, None), (2.0**-5, 7, np.int8, None),
+    (0.03, 0, np.int8, None), (2.0**-5, 0, np.uint8, None)])
 def test_activations(scale, zero, dtype, fmt):
     """Named runs round where the graph does; others do not, and formats or notes say what."""
     b = builder(33, 21)
@@ -90,6 +91,15 @@ def test_activations(scale, zero, dtype, fmt):
     assert model.graph.formats == {} and model.graph.notes == (
         f"Node 'n_QuantizeLinear_4' rounds x to the scale {scale:g} with the zero point {zero}, "
         "which no format has; runs of named arrays round so, all others do not.",)
+
+
+def test_constants_in_the_middle_are_rounded_to_even():
+    b = builder(37)
+    codes = b.const(np.arange(-5.5, 6.5).reshape(4, 3), np.float32)
+    proto = finish(b, [b.add("MatMul", ["x", rounded(b, codes, 1.0)])])
+    model = from_onnx(proto)
+    assert close(model.run({"x": X})[model.graph.outputs[0]], want(proto)) < 1e-5
+    assert not (model.layers[0].weight % 2).any()
 
 
 def test_activations_behind_layers():

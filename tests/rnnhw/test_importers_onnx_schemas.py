@@ -10,8 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnnhw.errors import RnnhwError
 from rnnhw.importers.onnx import from_onnx
 
-from .onnx_sweep import DEFAULTS, GATES, onnxruntime_of
-from .test_importers_onnx_sweep import error, with_free_c
+from .onnx_sweep import DEFAULTS, GATES, error, onnxruntime_of, with_free_c
 
 OPERATORS = tuple(DEFAULTS)
 STEPS, BATCH, M, N = 4, 3, 2, 3

@@ -1,17 +1,14 @@
 """Random models with every option of ONNX's recurrent operators, against onnxruntime."""
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rnnhw.errors import RnnhwError
 from rnnhw.importers.onnx import from_onnx
-from rnnhw.model import Recurrent
 
-from .models import close
 from .onnx_dags import random_dag
-from .onnx_sweep import FUNCTIONS, onnxruntime_of, random_model
+from .onnx_sweep import FUNCTIONS, error, onnxruntime_of, random_model, with_free_c
 
 FAST, ALL = range(40), range(40, 400)
 OPTIONS = {
@@ -21,19 +18,6 @@ OPTIONS = {
         "clip", *map(str, range(6)))),
     "LSTM.input_forget", "LSTM.6", "LSTM.7", "GRU.linear_before_reset"}
 OF_FUNCTIONS = {f"{op}.{name}" for op in ("LSTM", "GRU", "RNN") for name in FUNCTIONS}
-
-
-def with_free_c(model):
-    """The model with LSTMs whose clip leaves the c that H takes as it is, as onnxruntime does."""
-    layers = [Recurrent(layer.cell, layer.name, layer.options | {"clip_hidden": False},
-                        layer.arrays, reverse=layer.reverse, initial=layer.initial)
-              if layer.kind.startswith("lstm") else layer for layer in model.layers]
-    return replace(model, layers=layers)
-
-
-def error(got, want):
-    """Largest difference, as a share of the largest value where that is above 1."""
-    return close(got, want) / max(1.0, np.abs(want).max())
 
 
 def sweep(seeds):

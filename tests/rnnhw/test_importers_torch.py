@@ -162,7 +162,7 @@ def test_normalization_is_folded():
 
 def test_chain_from_before_it_had_last_state():
     module = chain(nn.GRU(3, 4), last_step=True)
-    x, y = torch.randn(6, 3), None
+    x = torch.randn(6, 3)
     y = run(module, x)
     del module.last_state
     assert close(run(module, x), y) == 0

@@ -7,13 +7,12 @@ import torch
 from rnnhw import npz
 from rnnhw.importers.torch import Chain, from_torch
 
-from .models import close
+from .models import close, few_and_more
 from .torch_models import data, draw, wanted
 
-FAST, ALL = 24, 240
 
-
-def check(seed, tmp_path):
+@pytest.mark.parametrize("seed", few_and_more(24, 240))
+def test_random_modules(seed, tmp_path):
     module, options, features, rng = draw(seed)
     dtype = torch.float64 if seed % 3 else torch.float32
     bound = 1e-9 if seed % 3 else 1e-5
@@ -41,14 +40,3 @@ def check(seed, tmp_path):
 
     npz.save(model, tmp_path / "m.npz")
     assert np.array_equal(npz.load(tmp_path / "m.npz").run(x.numpy()), y)
-
-
-@pytest.mark.parametrize("seed", range(FAST))
-def test_random_modules(seed, tmp_path):
-    check(seed, tmp_path)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(FAST, ALL))
-def test_many_random_modules(seed, tmp_path):
-    check(seed, tmp_path)

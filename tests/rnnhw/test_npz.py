@@ -74,6 +74,10 @@ LAYERS = [{"kind": "gru", "input_size": 3, "hidden_size": 4}, {"kind": "linear"}
      r"Layer '1' has the activation 'softmax'; none, relu, sigmoid, tanh are supported\."),
     ({"model": '{"last": true}'}, r"the key 'model' of .* has the unknown key 'last'; known are "),
     ({"model": '{"last_step": "yes"}'}, r"last_step of the key 'model' of .* must be true or fal"),
+    ({"model": '{"reads": [[-1], 0]}'}, r"reads in the key 'model' of .* must hold numbers of layer"
+                                        r"s, not 0\."),
+    ({"model": '{"outputs": [true]}'}, r"outputs in the key 'model' of .* must hold numbers of laye"
+                                       r"rs, not \[True\]\."),
     ({"model": "[]"}, r"The key 'model' of .* must hold an object, not list\."),
     ({"0_dot_weight_hh": None}, r"m\.npz has no array '0\.weight_hh'; add it or take its layer"),
     ({"1_dot_weight": None}, r"m\.npz has no array '1\.weight'; add it"),

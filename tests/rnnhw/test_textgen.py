@@ -3,9 +3,7 @@
 import importlib.util
 import json
 import re
-import sys
 import tarfile
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -16,20 +14,11 @@ from rnnhw.importers.keras_recurrent import from_cudnn
 
 from .keras_models import L, keras, predict
 from .models import close
+from .scripts import ROOT, script
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-FOLDER = Path(__file__).resolve().parents[2] / "examples" / "textgen"
-
-
-def script():
-    spec = importlib.util.spec_from_file_location("textgen_generator", FOLDER / "generator.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-generator = script()
+FOLDER = ROOT / "examples" / "textgen"
+generator = script(FOLDER.name, "generator")
 
 
 def write(folder, **changes):

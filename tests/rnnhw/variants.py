@@ -7,6 +7,10 @@ from rnnhw.circulant import Circulant
 from rnnhw.model import Recurrent
 
 DRAWN = ("lstm", "gru", "rnn", "sru", "qrnn", "deep_transition", "deep_output", "h_lstm")
+# of ONNX, within and beyond -1..1, rising and falling
+FUNCTIONS = ("Sigmoid", "Tanh", "Relu", ("HardSigmoid", 0.2, 0.5), ("HardSigmoid", -0.4, 0.3),
+             ("Affine", 0.5, 0.1), ("Affine", 1.0, 0.0), ("LeakyRelu", 0.01), ("LeakyRelu", 1.5),
+             ("ScaledTanh", 1.7, 0.6), ("ScaledTanh", 0.5, 2.0))
 # family, options, cell
 ALL = [(family, options, cell) for family in DRAWN
        for options, cell in FAMILIES[family].cells]
